@@ -1,0 +1,96 @@
+"""The settings, and the only place that reads the environment. Inside, every room has its own frozen dataclass."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from app.errors import ConfigurationProblem
+from indexer.embedder import EMBEDDED_DEFAULT, EmbedderSettings
+from indexer.ingest import IngestSettings
+from indexer.sandbox import SandboxSettings
+
+CONFIG_FILE = "tenkyo.toml"
+
+
+class Settings(BaseSettings):
+    """Every setting: an environment variable TENKYO_NAME, or a line `name = value` in tenkyo.toml; flags beat both."""
+
+    model_config = SettingsConfigDict(env_prefix="TENKYO_", extra="forbid", frozen=True)
+
+    home: Annotated[Path, Field(description="Data folder: database and index.")] = Path("tenkyo-data")
+    database_url: Annotated[
+        str | None, Field(description="PostgreSQL or SQLite URL; SQLite in the data folder if unset.")
+    ] = None
+    embedder: Annotated[
+        str, Field(description="Embedding model: the embedded default, a local path or a hub name.")
+    ] = EMBEDDED_DEFAULT
+    embedder_query_prompt: Annotated[
+        str | None, Field(description="Put before questions; the model's own if unset.")
+    ] = None
+    embedder_document_prompt: Annotated[
+        str | None, Field(description="Put before chunks; the model's own if unset.")
+    ] = None
+    embedder_max_tokens: Annotated[
+        int | None, Field(gt=0, description="Longest input of the embedding model; its own if unset.")
+    ] = None
+    llm: Annotated[str, Field(description="What writes the answers. This version has `extractive`.")] = "extractive"
+    device: Annotated[
+        str, Field(pattern="^(auto|cpu|cuda(:[0-9]+)?)$", description="Where models run: auto, cpu, cuda.")
+    ] = "auto"
+    host: Annotated[str, Field(description="Address on which `tenkyo serve` listens.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="Port on which `tenkyo serve` listens.")] = 8000
+    threads: Annotated[int, Field(ge=1, le=1024, description="Requests that `tenkyo serve` handles at a time.")] = 32
+    max_file_mb: Annotated[int, Field(ge=1, description="Larger files are reported as failed.")] = 256
+    reader_seconds: Annotated[float, Field(gt=0, description="Longest time that reading one file may take.")] = 60.0
+    reader_memory_mb: Annotated[int, Field(ge=256, description="Memory that reading one file may take.")] = 2048
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then the environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(CONFIG_FILE))
+
+    def embedder_settings(self) -> EmbedderSettings:
+        """What the embedder needs to know."""
+        return EmbedderSettings(
+            name=self.embedder,
+            device=self.device,
+            query_prompt=self.embedder_query_prompt,
+            document_prompt=self.embedder_document_prompt,
+            max_tokens=self.embedder_max_tokens,
+        )
+
+    def ingest_settings(self) -> IngestSettings:
+        """What an indexing run needs to know."""
+        return IngestSettings(
+            sandbox=SandboxSettings(seconds=self.reader_seconds, memory_bytes=self.reader_memory_mb << 20),
+            max_file_bytes=self.max_file_mb << 20,
+        )
+
+
+def load_settings(**flags: object) -> Settings:
+    """The settings; flags that are None were not given. Raises ConfigurationProblem naming every bad line."""
+    known = {f"TENKYO_{name.upper()}" for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.startswith("TENKYO_") and name not in known)
+    if unknown:
+        raise ConfigurationProblem(f"unknown setting {', '.join(unknown)}; README.md lists them all")
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'settings'}: {problem['msg']}" for problem in error.errors()
+        )
+        raise ConfigurationProblem(
+            f"bad setting: {problems} (from the environment, {CONFIG_FILE} or a flag)"
+        ) from error
+    except ValueError as error:
+        raise ConfigurationProblem(f"{CONFIG_FILE} is not valid TOML: {error}") from error

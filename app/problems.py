@@ -1,0 +1,84 @@
+"""The one place where errors become HTTP problems (RFC 9457) and exit codes."""
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import HTTPException
+
+from app.errors import ConfigurationProblem, DatabaseProblem
+from app.schemas import Problem
+from app.service import NotFound
+from generator.errors import InvalidQuestion
+from indexer.errors import EmbedderProblem, IndexBusy, IndexDamaged, IndexerError, SourceProblem
+from retriever.errors import EmbedderMismatch, UnknownCollection
+
+EXIT_USAGE = 2
+EXIT_SOME_FAILED = 3
+EXIT_ABSTAINED = 4
+EXIT_UNAVAILABLE = 5
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    slug: str
+    title: str
+    status: int
+    exit_code: int
+
+
+_KINDS: dict[type[Exception], _Kind] = {
+    InvalidQuestion: _Kind("invalid-question", "The question cannot be asked", 422, EXIT_USAGE),
+    UnknownCollection: _Kind("unknown-collection", "Unknown collection", 404, EXIT_USAGE),
+    NotFound: _Kind("not-found", "Not found", 404, EXIT_USAGE),
+    SourceProblem: _Kind("source", "The folder cannot be indexed", 422, EXIT_USAGE),
+    ConfigurationProblem: _Kind("configuration", "Bad setting", 500, EXIT_USAGE),
+    EmbedderMismatch: _Kind(
+        "embedder-mismatch", "The index was built with another embedding model", 503, EXIT_UNAVAILABLE
+    ),
+    EmbedderProblem: _Kind("embedder", "The embedding model cannot be used", 503, EXIT_UNAVAILABLE),
+    IndexDamaged: _Kind("index-damaged", "The index is damaged", 503, EXIT_UNAVAILABLE),
+    IndexBusy: _Kind("index-busy", "The index is being written", 503, EXIT_UNAVAILABLE),
+    IndexerError: _Kind("indexer", "Indexing failed", 500, EXIT_UNAVAILABLE),
+    DatabaseProblem: _Kind("database", "The database cannot be used", 503, EXIT_UNAVAILABLE),
+    DBAPIError: _Kind("database", "The database cannot be used", 503, EXIT_UNAVAILABLE),
+}
+
+KNOWN_ERRORS = tuple(_KINDS)
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error is to a client. Unknown errors say nothing of their inside: the log has it."""
+    if isinstance(error, HTTPException):
+        status = error.code or 500
+        return Problem(type="about:blank", title=error.name, status=status, detail=error.description or error.name)
+    if isinstance(error, ValidationError):
+        detail = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors())
+        return Problem(type="tenkyo:invalid-request", title="The request is not valid", status=422, detail=detail)
+    kind = _kind_of(error)
+    if kind is None:
+        return Problem(
+            type="tenkyo:internal",
+            title="Internal error",
+            status=500,
+            detail="Something went wrong on our side and has been logged. Nothing was lost.",
+        )
+    return Problem(type=f"tenkyo:{kind.slug}", title=kind.title, status=kind.status, detail=message_of(error))
+
+
+def exit_code_of(error: Exception) -> int:
+    """The exit code of the command line for an error of KNOWN_ERRORS."""
+    kind = _kind_of(error)
+    return kind.exit_code if kind else 1
+
+
+def message_of(error: Exception) -> str:
+    """What went wrong, for people."""
+    if isinstance(error, DBAPIError):
+        return f"the database failed: {error.orig}. Check that it is running and reachable, then try again."
+    return str(error)
+
+
+def _kind_of(error: Exception) -> _Kind | None:
+    return next((_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS), None)

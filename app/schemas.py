@@ -1,0 +1,214 @@
+"""The JSON that crosses HTTP and `--json`: pydantic models, and how they are made from the rooms' own types."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from generator.answer import Answer, Citation, Claim
+from indexer.identity import format_id
+from retriever.passages import Passage
+
+
+class AskRequest(BaseModel):
+    """A question to a collection."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: Annotated[str, Field(description="At most 4,000 characters, in any language.")]
+    collection: Annotated[str | None, Field(description="May be left out when there is only one.")] = None
+    path: Annotated[str | None, Field(description="Glob that limits the documents, such as `hr/*.md`.")] = None
+
+
+class CitationModel(BaseModel):
+    """`quote` is the document's extracted text at [start, end), in Unicode code points."""
+
+    n: int
+    document_id: str
+    path: str
+    title: str | None
+    page: int | None
+    start: int
+    end: int
+    quote: str
+    content_sha256: str
+
+
+class ClaimModel(BaseModel):
+    """One sentence of the answer, and the numbers of the citations that it rests on."""
+
+    text: str
+    support: float
+    citations: list[int]
+
+
+class PassageModel(BaseModel):
+    """A retrieved passage with its component scores: cosine and BM25, null where that index did not find it."""
+
+    chunk_id: str
+    document_id: str
+    path: str
+    title: str | None
+    page: int | None
+    start: int
+    end: int
+    score: float
+    dense: float | None
+    lexical: float | None
+    text: str
+
+
+class AnswerModel(BaseModel):
+    """An answer. Every sentence in it is a claim with citations; `abstained` says why there is none."""
+
+    id: str
+    status: Literal["answered", "partial", "abstained"]
+    reason: Literal["nothing_found", "found_but_not_supporting", "sources_conflict", "question_not_understood"] | None
+    question: str
+    answer: Annotated[str, Field(description="The claims with [n] markers.")]
+    short_answer: str | None
+    confidence: Annotated[float | None, Field(description="Calibrated probability that the answer is right, or null.")]
+    claims: list[ClaimModel]
+    citations: list[CitationModel]
+    passages: list[PassageModel]
+    timings_ms: dict[str, float]
+
+
+class ClaimEvent(ClaimModel):
+    """A streamed claim, with the sources it cites."""
+
+    sources: list[CitationModel]
+
+
+class CollectionModel(BaseModel):
+    """A collection and what it holds."""
+
+    name: str
+    documents: int
+    chunks: int
+    generation: int
+    embedder: str
+    indexed_at: str | None
+
+
+class CollectionList(BaseModel):
+    """All collections, by name."""
+
+    collections: list[CollectionModel]
+
+
+class DocumentSummary(BaseModel):
+    """A file of a collection; `document_id` names its content, and changes when the content does."""
+
+    document_id: str
+    path: str
+    title: str | None
+    media_type: str
+    size: int
+    content_sha256: str
+
+
+class DocumentList(BaseModel):
+    """A page of documents by path; `next` is the `after` of the next page."""
+
+    documents: list[DocumentSummary]
+    next: str | None
+
+
+class PageModel(BaseModel):
+    """A page of a paged document covers [start, end) of its text."""
+
+    number: int
+    start: int
+    end: int
+
+
+class DocumentModel(BaseModel):
+    """The extracted text of one content. Not `current` means that no file holds it any more."""
+
+    document_id: str
+    paths: list[str]
+    title: str | None
+    media_type: str
+    content_sha256: str
+    text: str
+    pages: list[PageModel] | None
+    current: bool
+
+
+class RecordModel(BaseModel):
+    """A recorded answer."""
+
+    id: str
+    created_at: str
+    collection: str
+    record: dict[str, object]
+
+
+class HealthModel(BaseModel):
+    """Health of the process."""
+
+    status: Literal["ok"]
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+def citation_model(citation: Citation) -> CitationModel:
+    """The public form of a citation."""
+    source = citation.passage.source
+    return CitationModel(
+        n=citation.n,
+        document_id=format_id(source.content_id),
+        path=source.path,
+        title=source.title,
+        page=citation.page,
+        start=citation.start,
+        end=citation.end,
+        quote=citation.quote,
+        content_sha256=source.sha256,
+    )
+
+
+def claim_model(claim: Claim) -> ClaimModel:
+    """The public form of a claim."""
+    return ClaimModel(text=claim.text, support=claim.support, citations=list(claim.citations))
+
+
+def passage_model(passage: Passage) -> PassageModel:
+    """The public form of a passage."""
+    return PassageModel(
+        chunk_id=format_id(passage.chunk_id),
+        document_id=format_id(passage.source.content_id),
+        path=passage.source.path,
+        title=passage.source.title,
+        page=passage.page,
+        start=passage.start,
+        end=passage.end,
+        score=round(passage.score, 4),
+        dense=None if passage.dense is None else round(passage.dense, 4),
+        lexical=None if passage.lexical is None else round(passage.lexical, 4),
+        text=passage.text,
+    )
+
+
+def answer_model(answer_id: str, answer: Answer) -> AnswerModel:
+    """The public form of an answer."""
+    return AnswerModel(
+        id=answer_id,
+        status=answer.status.value,
+        reason=answer.reason.value if answer.reason else None,
+        question=answer.question,
+        answer=answer.text,
+        short_answer=answer.short_answer,
+        confidence=answer.confidence,
+        claims=[claim_model(claim) for claim in answer.claims],
+        citations=[citation_model(citation) for citation in answer.citations],
+        passages=[passage_model(passage) for passage in answer.passages],
+        timings_ms={name: round(value, 2) for name, value in answer.timings_ms.items()},
+    )

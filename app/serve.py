@@ -1,0 +1,40 @@
+"""`tenkyo serve`: gunicorn with one process and many threads, so that there is one model and one opened index."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+_GRACE_SECONDS = 30
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    def __init__(self, load_app: Callable[[], Flask], options: dict[str, Any]) -> None:
+        self._load_app = load_app
+        self._options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self._load_app()
+
+
+def serve(load_app: Callable[[], Flask], host: str, port: int, threads: int) -> None:
+    """Serves until stopped. `load_app` runs in the worker process: torch does not survive a fork."""
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    options = {
+        "bind": address,
+        "workers": 1,
+        "threads": threads,
+        "worker_class": "gthread",
+        "graceful_timeout": _GRACE_SECONDS,
+        "timeout": 0,  # a worker that loads a large model is not dead
+        "loglevel": "warning",
+        "proc_name": "tenkyo",
+        "control_socket_disable": True,
+    }
+    _Server(load_app, options).run()

@@ -1,0 +1,79 @@
+"""The types of an answer. A claim is one sentence; nothing is shown that is not in a claim with citations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from retriever.passages import Passage
+
+
+class Status(StrEnum):
+    """How an answer ended."""
+
+    ANSWERED = "answered"
+    PARTIAL = "partial"
+    ABSTAINED = "abstained"
+
+
+class Reason(StrEnum):
+    """Why there is no answer."""
+
+    NOTHING_FOUND = "nothing_found"
+    FOUND_BUT_NOT_SUPPORTING = "found_but_not_supporting"
+    SOURCES_CONFLICT = "sources_conflict"
+    QUESTION_NOT_UNDERSTOOD = "question_not_understood"
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """`quote` is the extracted text of the content at [start, end), letter for letter; `n` counts from 1."""
+
+    n: int
+    passage: Passage
+    start: int
+    end: int
+    quote: str
+
+    @property
+    def page(self) -> int | None:
+        """Page on which the quote starts, for paged formats."""
+        return self.passage.source.layout.page_at(self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sentence of an answer. `support` in [0, 1]: how strongly its citations support it, as `checked` has found."""
+
+    text: str
+    support: float
+    citations: tuple[int, ...]
+    checked: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the user is shown. `confidence` is a calibrated probability that the answer is right, or absent."""
+
+    status: Status
+    reason: Reason | None
+    question: str
+    claims: tuple[Claim, ...]
+    citations: tuple[Citation, ...]
+    passages: tuple[Passage, ...]
+    short_answer: str | None
+    confidence: float | None
+    timings_ms: Mapping[str, float]
+
+    @property
+    def text(self) -> str:
+        """The claims with their [n] markers. Sentences of scripts without spaces follow each other directly."""
+        parts: list[str] = []
+        for claim in self.claims:
+            markers = "".join(f"[{n}]" for n in claim.citations)
+            parts.append(f"{claim.text} {markers}")
+        return " ".join(parts)
+
+
+def abstain(question: str, reason: Reason, passages: tuple[Passage, ...], timings_ms: Mapping[str, float]) -> Answer:
+    """An answer that says only that there is none, and shows the nearest passages."""
+    return Answer(Status.ABSTAINED, reason, question, (), (), passages, None, None, timings_ms)

@@ -1,0 +1,213 @@
+"""Generations: immutable, checksummed folders that hold the searchable form of a collection.
+
+Publishing writes a new folder beside the old one, fsyncs it, and renames it into place; the caller then flips the
+number in SQL. A folder is described by its manifest, and the manifest's own hash stands in SQL, so that any damage is
+seen when the generation is opened. Knows no documents.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from indexer.dense import FaissSegments, Ids, write_segment
+from indexer.embedder import Vectors
+from indexer.errors import IndexDamaged
+from indexer.lexical import TantivyIndex, link_or_copy, write_lexical
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+_DELETED = "deleted.npy"
+_KEPT_GENERATIONS = 2
+# More segments or tombstones than this cost more in search than a merge costs once.
+_MAX_SEGMENTS = 8
+_MAX_DELETED_SHARE = 0.2
+
+ChunkRows = Callable[[], Iterator[tuple[int, str, Vectors | None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a generation consists of; `files` maps each path below its folder to size and sha256."""
+
+    format: int
+    embedder: str
+    chunks: int
+    segments: list[str]
+    files: dict[str, tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A generation that is on disk for good and waits for SQL to name it."""
+
+    number: int
+    manifest_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the next generation adds and removes. `all_rows` yields every chunk that it shall hold, for a merge."""
+
+    added: ChunkRows
+    deleted: set[int]
+    all_rows: ChunkRows
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """An opened generation, ready to search."""
+
+    number: int
+    manifest: Manifest
+    dense: FaissSegments
+    lexical: TantivyIndex
+
+
+def publish(root: Path, current: int, embedder: str, changes: Changes, *, from_scratch: bool = False) -> Published:
+    """Writes generation `current` + 1 below `root`; survives a crash at any point: until the rename, nothing counts.
+
+    It builds on the current generation unless `from_scratch`. Raises IndexDamaged if that one cannot be read.
+    """
+    number = current + 1
+    root.mkdir(parents=True, exist_ok=True)
+    target, staging = _folder(root, number), root / f".staging-{number:08d}"
+    for leftover in (target, *root.glob(".staging-*")):
+        shutil.rmtree(leftover, ignore_errors=True)  # of a run that died before SQL named it
+    base = _folder(root, current) if current and not from_scratch else None
+    base_manifest = read_manifest(base, None) if base else None
+    staging.mkdir()
+    deleted = sorted(changes.deleted | set(_read_deleted(base))) if base else []
+    segments = list(base_manifest.segments) if base_manifest else []
+    if base is None or len(segments) >= _MAX_SEGMENTS or len(deleted) > _MAX_DELETED_SHARE * changes.total:
+        segments, deleted = [], []
+        _write_dense(staging, segments, changes.all_rows())
+    else:
+        for name in segments:
+            link_or_copy(base / name, staging / name)
+        _write_dense(staging, segments, changes.added())
+    np.save(staging / _DELETED, np.array(deleted, dtype=np.int64))
+    write_lexical(
+        staging / "lexical",
+        base / "lexical" if base else None,
+        ((chunk_id, text) for chunk_id, text, _ in (changes.added if base else changes.all_rows)()),
+        sorted(changes.deleted),
+    )
+    known = base_manifest.files if base_manifest else {}
+    manifest = Manifest(FORMAT, embedder, changes.total, segments, _describe_files(staging, known))
+    digest = _write_manifest(staging, manifest)
+    _fsync_tree(staging)
+    staging.rename(target)
+    _fsync(root)
+    return Published(number, digest)
+
+
+def _write_dense(staging: Path, segments: list[str], rows: Iterator[tuple[int, str, Vectors | None]]) -> None:
+    ids, vectors = [], []
+    for chunk_id, _, vector in rows:
+        if vector is not None:
+            ids.append(chunk_id)
+            vectors.append(vector)
+    if ids:
+        matrix = np.stack(vectors)
+        array = np.array(ids, dtype=np.int64)
+        name = f"dense-{hashlib.sha256(array.tobytes() + matrix.tobytes()).hexdigest()[:16]}.faiss"
+        if name not in segments:
+            write_segment(staging / name, array, matrix)
+            segments.append(name)
+
+
+def open_generation(root: Path, number: int, manifest_sha256: str, embedder: str) -> Generation:
+    """Opens a generation after checking every file. Raises IndexDamaged, which says how to repair it."""
+    folder = _folder(root, number)
+    manifest = read_manifest(folder, manifest_sha256)
+    if manifest.embedder != embedder:
+        raise IndexDamaged(f"generation {number} was built with {manifest.embedder}, SQL says {embedder}")
+    for name, (size, digest) in manifest.files.items():
+        file = folder / name
+        if not file.is_file() or file.stat().st_size != size or _sha256(file) != digest:
+            raise IndexDamaged(f"{file} is missing or damaged")
+    dense = FaissSegments([folder / name for name in manifest.segments], _read_deleted(folder))
+    return Generation(number, manifest, dense, TantivyIndex(folder / "lexical"))
+
+
+def remove_old_generations(root: Path, current: int) -> None:
+    """Deletes all but the current generation and the one before it, which readers may still be opening."""
+    for folder in root.glob("gen-*"):
+        if folder.name[4:].isdigit() and int(folder.name[4:]) <= current - _KEPT_GENERATIONS:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_manifest(folder: Path, expected_sha256: str | None) -> Manifest:
+    """The manifest of a generation folder. Raises IndexDamaged."""
+    try:
+        data = (folder / _MANIFEST).read_bytes()
+    except OSError as error:
+        raise IndexDamaged(f"{folder} has no readable manifest: {error.strerror}") from error
+    if expected_sha256 is not None and hashlib.sha256(data).hexdigest() != expected_sha256:
+        raise IndexDamaged(f"{folder / _MANIFEST} is not the one that was published")
+    try:
+        fields = json.loads(data)
+        if fields["format"] != FORMAT:
+            raise IndexDamaged(
+                f"{folder} has index format {fields['format']}, this version of Tenkyo reads format {FORMAT}"
+            )
+        fields["files"] = {name: (size, digest) for name, (size, digest) in fields["files"].items()}
+        return Manifest(**fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IndexDamaged(f"{folder / _MANIFEST} is not a manifest: {error}") from error
+
+
+def _read_deleted(folder: Path) -> Ids:
+    try:
+        return np.asarray(np.load(folder / _DELETED, allow_pickle=False), dtype=np.int64)
+    except (OSError, ValueError) as error:
+        raise IndexDamaged(f"{folder / _DELETED} cannot be read: {error}") from error
+
+
+def _folder(root: Path, number: int) -> Path:
+    return root / f"gen-{number:08d}"
+
+
+def _describe_files(folder: Path, known: dict[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
+    """Size and hash of every file; a hard link to a file of the last generation keeps the hash it had."""
+    files: dict[str, tuple[int, str]] = {}
+    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = file.relative_to(folder).as_posix()
+        size = file.stat().st_size
+        if name in known and known[name][0] == size and file.stat().st_nlink > 1:
+            files[name] = known[name]
+        else:
+            files[name] = (size, _sha256(file))
+    return files
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> str:
+    data = json.dumps(asdict(manifest), indent=1).encode()
+    (folder / _MANIFEST).write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _fsync_tree(folder: Path) -> None:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        _fsync(path)
+    _fsync(folder)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,335 @@
+"""The write path: folders in, one published generation out.
+
+New contents are stored as they are read, a batch a transaction, where no reader sees them; the paths, the removals and
+the generation then change together in one last transaction. A run that dies loses nothing that it had stored: the next
+one finds it by content hash.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import AcquireReturnProxy, FileLock, Timeout
+from sqlalchemy.orm import Session, sessionmaker
+
+from indexer import catalog
+from indexer.catalog import FileState
+from indexer.chunker import VERSION as CHUNKER_VERSION
+from indexer.chunker import Chunk, ChunkerSettings, chunk_document
+from indexer.document import ExtractedDocument
+from indexer.embedder import Embedder, Vectors
+from indexer.errors import EmbedderProblem, IndexBusy, SourceProblem, UnreadableDocument
+from indexer.generation import Changes, publish, remove_old_generations
+from indexer.identity import format_id
+from indexer.readers import reader_for
+from indexer.sandbox import ReaderProcess, SandboxSettings
+from indexer.tables import Collection, Content
+from indexer.walk import SourceFile, walk
+
+Progress = Callable[[int, int, str], None]
+"""Called with files done, files in all, and the path at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """Limits and batch sizes of a run. `min_coverage`: see `Embedder.coverage`; below it a chunk gets no vector."""
+
+    chunker: ChunkerSettings = field(default_factory=ChunkerSettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    max_file_bytes: int = 256 << 20
+    batch_chunks: int = 256
+    min_coverage: float = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did. `indexed` counts files whose content is new, changed or newly placed."""
+
+    indexed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: list[Failure] = field(default_factory=list)
+    skipped: int = 0
+    chunks: int = 0
+    embedded_chunks: int = 0
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, object]:
+        """The report as the JSON object that scripts read."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where everything lives: the SQL database and the data folder."""
+
+    sessions: sessionmaker[Session]
+    home: Path
+
+    def index_root(self, collection: str) -> Path:
+        """The folder of a collection's generations; named by id, as a name may not be a file name."""
+        return self.home / "index" / format_id(catalog.collection_id(collection))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    content: Content
+    document: ExtractedDocument
+    chunks: list[Chunk]
+
+
+def ingest(
+    store: Store,
+    embedder: Embedder,
+    collection: str,
+    roots: Sequence[Path],
+    settings: IngestSettings,
+    progress: Progress = lambda *_: None,
+    *,
+    allow_empty: bool = False,
+    rebuild: bool = False,
+) -> Report:
+    """Makes the collection's documents below `roots` what the folders hold now.
+
+    `rebuild` allows another embedder than the collection was built with; the old index serves until the new one is
+    published. `allow_empty` allows all documents to go. Raises SourceProblem, EmbedderProblem, IndexBusy or
+    IndexDamaged; each leaves the published index as it was.
+    """
+    started = time.monotonic()
+    found = walk(roots, excluded=[store.home])
+    with _write_lock(store, collection):
+        collection_id = _open_collection(store, collection, embedder, rebuild=rebuild)
+        with store.sessions() as session:
+            before = catalog.current_documents(session, collection_id)
+        if rebuild:
+            _refuse_to_mix(before, roots)
+        if not found.files and not allow_empty:
+            _refuse_to_empty(before, roots)
+        run = _Run(store, embedder, collection, settings)
+        after = run.read_files(found.files, before, progress)
+        removed = [location for location in before if location not in after and _is_below(location, roots)]
+        run.report.removed = len(removed)
+        run.report.skipped = found.skipped
+        _publish(store, embedder, collection, before, after, removed, from_scratch=rebuild)
+        with store.sessions() as session:
+            kept = {s.content_id for s in catalog.current_documents(session, collection_id).values()}
+            run.report.chunks = len(catalog.chunk_ids_of(session, kept))
+    run.report.seconds = round(time.monotonic() - started, 3)
+    return run.report
+
+
+def repair(store: Store, collection: str) -> int:
+    """Publishes a new generation from SQL alone, whatever the state of the old ones. Returns its number."""
+    with _write_lock(store, collection), store.sessions() as session:
+        row = catalog.find_collection(session, collection)
+        if row is None:
+            raise SourceProblem(f"there is no collection {collection!r}")
+        contents = {s.content_id for s in catalog.current_documents(session, row.id).values()}
+        total = len(catalog.chunk_ids_of(session, contents))
+        rows = lambda: catalog.read_chunks(session, contents)  # noqa: E731
+        root = store.index_root(collection)
+        published = publish(root, row.generation, row.embedder, Changes(rows, set(), rows, total), from_scratch=True)
+        row.generation, row.manifest_sha256 = published.number, published.manifest_sha256
+        session.commit()
+        remove_old_generations(root, published.number)
+        return published.number
+
+
+class _Run:
+    """One run's reading and storing, with its report."""
+
+    def __init__(self, store: Store, embedder: Embedder, collection: str, settings: IngestSettings) -> None:
+        self.report = Report()
+        self._store = store
+        self._embedder = embedder
+        self._collection = collection
+        self._settings = settings
+        self._pending: list[_Pending] = []
+
+    def read_files(
+        self, files: Sequence[SourceFile], before: dict[str, FileState], progress: Progress
+    ) -> dict[str, FileState]:
+        """Reads what is new, stores it, and returns the state of every file; a failed one keeps its last state."""
+        after: dict[str, FileState] = {}
+        with self._store.sessions() as session:
+            stored = catalog.stored_contents(session, catalog.collection_id(self._collection))
+        with ReaderProcess(self._settings.sandbox) as reader:
+            for done, file in enumerate(files):
+                progress(done, len(files), file.path)
+                location = str(file.location)
+                try:
+                    state = self._read(reader, file, stored)
+                except UnreadableDocument as error:
+                    self.report.failed.append(Failure(file.path, str(error)))
+                    if location in before:
+                        after[location] = before[location]
+                    continue
+                after[location] = state
+                if before.get(location) == state:
+                    self.report.unchanged += 1
+                else:
+                    self.report.indexed += 1
+            self._flush()
+        progress(len(files), len(files), "")
+        return after
+
+    def _read(self, reader: ReaderProcess, file: SourceFile, stored: set[int]) -> FileState:
+        if file.problem:
+            raise UnreadableDocument(file.problem)
+        data = _read_bytes(file.location, self._settings.max_file_bytes)
+        digest = hashlib.sha256(data).hexdigest()
+        pipeline = _pipeline(file.path, self._settings.chunker, self._embedder)
+        state = FileState(
+            str(file.location), file.path, len(data), catalog.content_id(self._collection, pipeline, digest)
+        )
+        if state.content_id not in stored:
+            document = reader.read(file.path, data)
+            chunks = chunk_document(document, self._count_tokens, self._settings.chunker)
+            content = Content(
+                id=state.content_id,
+                collection_id=catalog.collection_id(self._collection),
+                sha256=digest,
+                pipeline=pipeline,
+                last_path=file.path,
+                published=False,
+            )
+            self._pending.append(_Pending(content, document, chunks))
+            stored.add(state.content_id)
+            if sum(len(p.chunks) for p in self._pending) >= self._settings.batch_chunks:
+                self._flush()
+        return state
+
+    def _count_tokens(self, text: str) -> int:
+        return self._embedder.count_tokens([text])[0]
+
+    def _flush(self) -> None:
+        """Embeds and stores what is pending, in one transaction."""
+        chunks = [chunk for pending in self._pending for chunk in pending.chunks]
+        covered = [i for i, c in enumerate(chunks) if self._embedder.coverage(c.text) >= self._settings.min_coverage]
+        vectors: list[Vectors | None] = [None] * len(chunks)
+        if covered:
+            embedded = self._embedder.embed_documents([chunks[i].embedded_text for i in covered])
+            for i, vector in zip(covered, embedded, strict=True):
+                vectors[i] = vector
+        with self._store.sessions.begin() as session:
+            at = 0
+            for pending in self._pending:
+                end = at + len(pending.chunks)
+                catalog.add_content(session, pending.content, pending.document, pending.chunks, vectors[at:end])
+                at = end
+        self.report.embedded_chunks += len(covered)
+        self._pending.clear()
+
+
+def _publish(
+    store: Store,
+    embedder: Embedder,
+    collection: str,
+    before: dict[str, FileState],
+    after: dict[str, FileState],
+    removed: Iterable[str],
+    *,
+    from_scratch: bool,
+) -> None:
+    """Writes the next generation if the set of contents has changed, then changes SQL in one transaction."""
+    gone = set(removed)
+    states = {**{k: v for k, v in before.items() if k not in gone}, **after}
+    old, new = {s.content_id for s in before.values()}, {s.content_id for s in states.values()}
+    changed = [state for location, state in after.items() if before.get(location) != state]
+    root = store.index_root(collection)
+    collection_id = catalog.collection_id(collection)
+    with store.sessions() as session:
+        row = session.get_one(Collection, collection_id)
+        if old != new or row.generation == 0 or from_scratch:
+            changes = Changes(
+                added=lambda: catalog.read_chunks(session, new - old),
+                deleted=catalog.chunk_ids_of(session, old - new),
+                all_rows=lambda: catalog.read_chunks(session, new),
+                total=len(catalog.chunk_ids_of(session, new)),
+            )
+            published = publish(root, row.generation, embedder.fingerprint, changes, from_scratch=from_scratch)
+            row.embedder = embedder.fingerprint
+            row.generation, row.manifest_sha256 = published.number, published.manifest_sha256
+        row.indexed_at = datetime.now(UTC)
+        catalog.replace_documents(session, collection_id, changed, gone)
+        catalog.retire_unreferenced(session, collection_id)
+        session.commit()
+        remove_old_generations(root, row.generation)
+
+
+def _open_collection(store: Store, name: str, embedder: Embedder, *, rebuild: bool) -> int:
+    with store.sessions.begin() as session:
+        row = catalog.find_collection(session, name)
+        if row is None:
+            row = Collection(id=catalog.collection_id(name), name=name, embedder=embedder.fingerprint, generation=0)
+            session.add(row)
+        elif row.embedder != embedder.fingerprint and not rebuild:
+            raise EmbedderProblem(
+                f"collection {name!r} was built with {row.embedder}, but the embedder is now {embedder.fingerprint}. "
+                f"Set TENKYO_EMBEDDER back, or rebuild with `tenkyo index --rebuild … --collection {name}`."
+            )
+        return row.id
+
+
+def _write_lock(store: Store, collection: str) -> AcquireReturnProxy[FileLock]:
+    root = store.index_root(collection)
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        return FileLock(root / ".lock").acquire(timeout=0)
+    except Timeout:
+        raise IndexBusy(
+            f"another process is indexing collection {collection!r}; wait for it to finish, then run this again"
+        ) from None
+
+
+def _refuse_to_empty(before: dict[str, FileState], roots: Sequence[Path]) -> None:
+    count = sum(_is_below(location, roots) for location in before)
+    if count:
+        raise SourceProblem(
+            f"no readable document is left in {', '.join(map(str, roots))}, from which {count} were indexed. "
+            "Nothing was changed. If a drive is not mounted, mount it; if they shall go, run again with --allow-empty."
+        )
+
+
+def _refuse_to_mix(before: dict[str, FileState], roots: Sequence[Path]) -> None:
+    others = sorted(location for location in before if not _is_below(location, roots))
+    if others:
+        raise SourceProblem(
+            f"a rebuild must name every folder of the collection: {len(others)} of its documents lie elsewhere, "
+            f"such as {others[0]}. Nothing was changed."
+        )
+
+
+def _is_below(location: str, roots: Sequence[Path]) -> bool:
+    return any(Path(location).is_relative_to(root.resolve()) for root in roots)
+
+
+def _read_bytes(location: Path, limit: int) -> bytes:
+    try:
+        with location.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UnreadableDocument(f"cannot be opened: {error.strerror}") from error
+    if len(data) > limit:
+        raise UnreadableDocument(f"larger than {limit >> 20} MiB")
+    return data
+
+
+def _pipeline(path: str, chunker: ChunkerSettings, embedder: Embedder) -> str:
+    """Names all that a content's chunks and vectors depend on besides its bytes."""
+    reader = reader_for(path)
+    if reader is None:
+        raise UnreadableDocument("no reader for this kind of file")
+    cut = f"chunker{CHUNKER_VERSION}-{chunker.max_tokens}-{chunker.heading_tokens}"
+    return f"{reader.name}{reader.version}/{cut}/{embedder.fingerprint}"

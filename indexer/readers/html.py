@@ -1,0 +1,129 @@
+"""HTML: the main text without navigation, by element roles. Scripts are never run and nothing is fetched."""
+
+import re
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from indexer.document import ExtractedDocument
+from indexer.readers.builder import TextBuilder
+from indexer.readers.plain import decode
+
+_SKIPPED = frozenset(
+    "script style noscript template nav footer aside form button select textarea svg math iframe object "
+    "canvas audio video head dialog menu".split()
+)
+_BLOCKS = frozenset(
+    "address article blockquote body center dd details div dl dt fieldset figcaption figure header hr html li main ol "
+    "p section summary table tbody td tfoot th thead tr ul caption".split()
+)
+_TIGHT = frozenset(("li", "dt", "dd", "tr", "td", "th"))
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+_MAIN_SELECTORS = ("main", "[role=main]", "article")
+
+
+def read_html(data: bytes) -> ExtractedDocument:
+    """An HTML file. If leaving navigation out leaves nothing, everything is kept."""
+    tree = LexborHTMLParser(_decode_html(data))
+    title_node = tree.css_first("title")
+    title = title_node.text() if title_node else None
+    builder = TextBuilder()
+    root = tree.body or tree.root
+    if root is not None:
+        _walk(builder, _main_node(tree, root), skip_page_header=True)
+        if builder.is_empty:
+            _walk(builder, root, skip_page_header=False)
+    return builder.build(title=title, media_type="text/html")
+
+
+def add_html(builder: TextBuilder, fragment: str) -> None:
+    """Adds the visible text of an HTML fragment, such as a raw block inside Markdown."""
+    root = LexborHTMLParser(fragment).body
+    if root is not None:
+        _walk(builder, root, skip_page_header=False)
+
+
+def _decode_html(data: bytes) -> str:
+    declared = _META_CHARSET.search(data[:4096])
+    if declared and not data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
+        try:
+            return data.decode(declared.group(1).decode("ascii"))
+        except (LookupError, UnicodeDecodeError):
+            pass  # a wrong declaration is common; the bytes decide
+    return decode(data)
+
+
+def _main_node(tree: LexborHTMLParser, root: LexborNode) -> LexborNode:
+    for selector in _MAIN_SELECTORS:
+        found = tree.css(selector)
+        if len(found) == 1 and found[0].text(deep=True).strip():
+            return found[0]
+    return root
+
+
+def _is_skipped(node: LexborNode, tag: str, *, skip_page_header: bool) -> bool:
+    if tag in _SKIPPED or (tag == "header" and skip_page_header and not node.css_first("h1")):
+        return True
+    attributes = node.attributes
+    return "hidden" in attributes or attributes.get("aria-hidden") == "true" or attributes.get("role") == "navigation"
+
+
+def _walk(builder: TextBuilder, root: LexborNode, *, skip_page_header: bool) -> None:
+    """Depth first with a stack of its own: a hostile nesting depth cannot exhaust Python's."""
+    inline: list[str] = []
+    tight = False
+
+    def flush(next_tight: bool) -> None:
+        nonlocal tight
+        builder.block("".join(inline), tight=tight)
+        inline.clear()
+        tight = next_tight
+
+    stack: list[tuple[LexborNode, bool]] = [(root, False)]
+    while stack:
+        node, closing = stack.pop()
+        tag = node.tag or ""
+        if closing:
+            flush(False)
+        elif tag == "-text":
+            inline.append(re.sub(r"\s+", " ", node.text_content or ""))
+        elif tag == "br":
+            inline.append("\n")
+        elif tag.startswith(("-", "!", "_")) or _is_skipped(node, tag, skip_page_header=skip_page_header):
+            continue
+        elif tag in _HEADINGS:
+            flush(False)
+            builder.heading(_HEADINGS[tag], node.text(deep=True))
+        elif tag == "pre":
+            flush(False)
+            builder.code(node.text(deep=True))
+        elif tag == "table" and _is_data_table(node):
+            flush(False)
+            _add_table(builder, node)
+        else:
+            if tag in _BLOCKS:
+                flush(tag in _TIGHT)
+                stack.append((node, True))
+            stack.extend((child, False) for child in reversed(list(node.iter(include_text=True))))
+    flush(False)
+
+
+def _is_data_table(node: LexborNode) -> bool:
+    """Layout tables hold blocks; data tables hold cells of words."""
+    return not node.css_first("table table, td p + p, td h1, td h2, td h3, td ul, td div + div")
+
+
+def _add_table(builder: TextBuilder, table: LexborNode) -> None:
+    caption = table.css_first("caption")
+    if caption:
+        builder.block(caption.text(deep=True))
+    header: list[str] = []
+    rows: list[list[str]] = []
+    for row in table.css("tr"):
+        cells = [cell for cell in row.iter() if cell.tag in ("td", "th")]
+        texts = [cell.text(deep=True) for cell in cells]
+        if not header and not rows and len(cells) > 1 and all(cell.tag == "th" for cell in cells):
+            header = texts
+        else:
+            rows.append(texts)
+    builder.table(header, rows)

@@ -1,0 +1,88 @@
+"""Which files of a folder are to be indexed. Knows nothing of their content."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.errors import SourceProblem
+from indexer.readers import reader_for
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A candidate: `path` is relative to `root`, with "/" between its parts; `problem` says why it cannot be read."""
+
+    root: Path
+    location: Path
+    path: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What lies below the roots: files with a reader (or a problem), and how many others were passed over."""
+
+    files: tuple[SourceFile, ...]
+    skipped: int
+
+
+def walk(roots: Sequence[Path], excluded: Sequence[Path] = ()) -> Walk:
+    """Files below the roots in a stable order; hidden ones, those without a reader and links out of a root are skipped.
+
+    A root may also be a single file. Raises SourceProblem for a root that does not exist or cannot be listed.
+    """
+    files: dict[Path, SourceFile] = {}
+    skipped = 0
+    barred = {path.resolve() for path in excluded}
+    for root in roots:
+        for file in _candidates(root, barred):
+            if file is None:
+                skipped += 1
+            else:
+                files.setdefault(file.location, file)
+    return Walk(tuple(files.values()), skipped)
+
+
+def _candidates(root: Path, barred: set[Path]) -> Iterator[SourceFile | None]:
+    """Source files, and None for each file passed over."""
+    resolved = root.resolve()
+    if not resolved.exists():
+        raise SourceProblem(
+            f"{root} does not exist. Nothing was changed; check the path, or whether a drive is mounted."
+        )
+    if not resolved.is_dir():
+        problem = None if reader_for(resolved.name) else f"no reader for {resolved.suffix or 'files without a suffix'}"
+        yield SourceFile(resolved.parent, resolved, resolved.name, problem)
+        return
+    if not os.access(resolved, os.R_OK | os.X_OK):
+        raise SourceProblem(f"{root} cannot be listed: permission denied. Nothing was changed.")
+    unlisted: list[OSError] = []
+    for folder, subfolders, names in os.walk(resolved, onerror=unlisted.append):
+        here = Path(folder)
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and here / name not in barred)
+        for name in sorted(names):
+            yield _source_file(resolved, here / name)
+    for error in unlisted:
+        location = Path(error.filename)
+        yield SourceFile(resolved, location, _relative(location, resolved), f"cannot be listed: {error.strerror}")
+
+
+def _source_file(root: Path, location: Path) -> SourceFile | None:
+    if location.name.startswith(".") or reader_for(location.name) is None:
+        return None
+    if location.is_symlink() and not location.resolve().is_relative_to(root):
+        return None
+    if not location.is_file():
+        return None
+    path = _relative(location, root)
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        readable = path.encode(errors="surrogateescape").decode(errors="replace")
+        return SourceFile(root, location, readable, "its name is not valid UTF-8: rename it")
+    return SourceFile(root, location, path)
+
+
+def _relative(location: Path, root: Path) -> str:
+    return location.relative_to(root).as_posix()

@@ -1,0 +1,141 @@
+"""Fixtures shared by all rooms: a store on SQLite, one on a real PostgreSQL, and a small folder of documents."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, create_engine, make_url, text
+
+from app.database import database_url, open_database, upgrade
+from indexer.ingest import Store
+from tests.fakes import HashEmbedder
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def embedder() -> HashEmbedder:
+    return HashEmbedder()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store on the embedded database."""
+    home = tmp_path / "home"
+    return Store(open_database(database_url(None, home)), home)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three documents: two English, one Japanese."""
+    root = tmp_path / "documents"
+    root.mkdir()
+    (root / "leave.md").write_text(
+        "# Leave policy\n\nThis page is about leave.\n\n## Parental leave\n\n"
+        "Each parent gets 45 working days of paid parental leave. Apply eight weeks before it starts.\n\n"
+        "## Sick leave\n\nSick leave is paid for 20 days a year.\n",
+        encoding="utf-8",
+    )
+    (root / "expenses.txt").write_text(
+        "Travel expenses\n\nThe limit for a hotel in London is 165 pounds a night. "
+        "Receipts must be handed in within 30 days.\n",
+        encoding="utf-8",
+    )
+    (root / "zaitaku.md").write_text(
+        "# 在宅勤務規程\n\n在宅勤務は週に3日までとする。申請は前日の17時までに行う。\n\n通信費として月額2000円を支給する。\n",
+        encoding="utf-8",
+    )
+    return root
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A real PostgreSQL on a Unix socket, gone after the session. Skips where PostgreSQL is not installed."""
+    binaries = _postgres_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL (initdb, pg_ctl) is not installed")
+    folder = Path(shutil.os.path.realpath(tmp_path_factory.mktemp("pg", numbered=True)))  # type: ignore[attr-defined]
+    sockets = Path("/tmp") / f"tenkyo-pg-{os.getpid()}"  # a socket path may not pass 107 bytes
+    sockets.mkdir()
+    as_user: list[str] = []
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        as_user = ["runuser", "-u", "postgres", "--"]
+        for parent in (folder, *folder.parents):
+            if parent.is_relative_to(tmp_path_factory.getbasetemp().parent):
+                parent.chmod(0o755)
+        shutil.chown(folder, "postgres")
+        shutil.chown(sockets, "postgres")
+    data = folder / "data"
+
+    def run(*command: str) -> None:
+        subprocess.run([*as_user, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/")
+
+    run(str(binaries / "initdb"), "-D", str(data), "-U", "tenkyo", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+    options = f"-c listen_addresses='' -c unix_socket_directories={sockets} -c fsync=off"
+    run(str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
+    try:
+        yield make_url(f"postgresql+psycopg://tenkyo@/postgres?host={sockets}")
+    finally:
+        run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop")
+        shutil.rmtree(sockets, ignore_errors=True)
+
+
+def _postgres_binaries() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("initdb")
+    return Path(on_path).resolve().parent if on_path else None
+
+
+@pytest.fixture
+def postgres_url(postgres_server: URL, request: pytest.FixtureRequest) -> Iterator[URL]:
+    """An empty database of its own."""
+    name = f"test_{abs(hash(request.node.nodeid)):x}"
+    admin = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield postgres_server.set(database=name)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """A store on each of the two databases in turn."""
+    home = tmp_path / "home"
+    if request.param == "sqlite":
+        return Store(open_database(database_url(None, home)), home)
+    url: URL = request.getfixturevalue("postgres_url")
+    upgrade(url)
+    home.mkdir()
+    return Store(open_database(url), home)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The development corpora and question sets, which do not ship with the project."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"needs the development data in {SHARED_DATA}")
+    return SHARED_DATA
+
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a file below `documents/` and returns its path."""
+
+    def _write(name: str, content: str) -> Path:
+        path = tmp_path / "documents" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    return _write
