@@ -64,7 +64,7 @@ ROUTES = (
             Parameter("start", "First marked character, in the page.", {"type": "integer", "minimum": 0}),
             Parameter("end", "End of the marked characters, in the page.", {"type": "integer", "minimum": 0}),
         ),
-        errors=(404,),
+        errors=(400, 404),
     ),
     Route("GET", "/answers/{answer_id}", "answer", "A recorded answer.", RecordModel, errors=(404,)),
     Route("GET", "/healthz", "healthz", "Whether the process lives.", HealthModel),
@@ -101,7 +101,7 @@ def _views(service: Service) -> dict[str, Callable[..., Response | str]]:
 
     def documents() -> Response:
         limit = _query_int("limit", 100, 1, _MAX_LIMIT)
-        found = service.documents(request.args.get("collection"), request.args.get("after", ""), limit)
+        found = service.documents(request.args.get("collection"), _query_text("after"), limit)
         return _json(DocumentList(documents=found, next=found[-1].path if len(found) == limit else None))
 
     def document(document_id: str) -> Response | str:
@@ -140,10 +140,20 @@ def _json(model: BaseModel) -> Response:
 def _read_json(kind: type[Model]) -> Model:
     if not request.is_json:
         raise UnsupportedMediaType("Send the question as JSON, with Content-Type: application/json.")
-    body = request.get_json(silent=True)
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:
+        raise BadRequest("The JSON of the body is nested too deeply.") from None
     if body is None:
         raise BadRequest("The body is not valid JSON.")
     return kind.model_validate(body)
+
+
+def _query_text(name: str) -> str:
+    text = request.args.get(name, "")
+    if "\x00" in text:
+        raise BadRequest(f"{name} holds the character U+0000, which no path can.")
+    return text
 
 
 def _query_int(name: str, default: int, low: int, high: int) -> int:

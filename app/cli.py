@@ -12,6 +12,7 @@ from flask import Flask
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from app import database
 from app.config import Settings, load_settings
@@ -30,21 +31,23 @@ from app.web import create_app
 from indexer.embedder import SentenceTransformerEmbedder
 from indexer.ingest import Report, ingest, repair
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# What documents and users say is printed as it stands, not read as markup.
+out = Console(highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 P = ParamSpec("P")
 
 
 def command(function: Callable[Concatenate[Settings, P], None]) -> Callable[P, None]:
-    """Hands the settings to a command, and turns known errors into a message and an exit code."""
+    """Hands the settings to a command, its own flags that are settings included; turns known errors into exit codes."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        flags = click.get_current_context().find_root().obj or {}
+        flags = dict(click.get_current_context().find_root().obj or {})
+        flags.update({name: kwargs.pop(name) for name in list(kwargs) if name in Settings.model_fields})
         try:
             function(load_settings(**flags), *args, **kwargs)
         except KNOWN_ERRORS as error:
-            err.print(f"[bold red]Error:[/] {_escape(message_of(error))}", soft_wrap=True)
+            err.print(Text.assemble(("Error: ", "bold red"), message_of(error)), soft_wrap=True)
             raise SystemExit(exit_code_of(error)) from error
         except KeyboardInterrupt:
             err.print("Interrupted. What was stored stays stored: run the same command again to go on.")
@@ -87,7 +90,7 @@ def index(
             collection,
             paths,
             settings.ingest_settings(),
-            lambda done, total, path: progress.update(task, completed=done, total=total, path=_escape(path)),
+            lambda done, total, path: progress.update(task, completed=done, total=total, path=path),
             allow_empty=allow_empty,
             rebuild=rebuild,
         )
@@ -121,18 +124,17 @@ def ask(settings: Settings, question: str, collection: str | None, path: str | N
 @click.option("--port", type=int, help="Port to listen on (TENKYO_PORT).")
 @click.option("--threads", type=int, help="Requests handled at a time (TENKYO_THREADS).")
 @command
-def serve(settings: Settings, host: str | None, port: int | None, threads: int | None) -> None:
+def serve(settings: Settings) -> None:
     """Serve the chat page and the REST interface."""
-    chosen_host, chosen_port = host or settings.host, settings.port if port is None else port
     open_service(settings).check_ready()  # a clear message here, before any worker starts
 
     def load() -> Flask:
         service = open_service(settings)
         service.warm_up()
-        out.print(f"Tenkyo is ready: http://{chosen_host}:{chosen_port}")
+        out.print(f"Tenkyo is ready: http://{settings.host}:{settings.port}")
         return create_app(service)
 
-    serve_app(load, chosen_host, chosen_port, threads or settings.threads)
+    serve_app(load, settings.host, settings.port, settings.threads)
 
 
 @cli.command()
@@ -144,7 +146,10 @@ def status(settings: Settings, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([c.model_dump() for c in collections], ensure_ascii=False))
         return
-    table = Table("Collection", "Documents", "Chunks", "Generation", "Embedder", "Indexed at")
+    table = Table()
+    table.add_column("Collection", no_wrap=True)
+    for name in ("Documents", "Chunks", "Generation", "Embedder", "Indexed at"):
+        table.add_column(name, overflow="fold")
     for c in collections:
         table.add_row(c.name, str(c.documents), str(c.chunks), str(c.generation), c.embedder, c.indexed_at)
     out.print(table if collections else "No collections yet: run `tenkyo index FOLDER`.")
@@ -156,7 +161,7 @@ def status(settings: Settings, as_json: bool) -> None:
 def repair_command(settings: Settings, collection: str) -> None:
     """Rebuild a damaged index from the database. Embeds nothing."""
     number = repair(open_store(settings), collection)
-    out.print(f"Collection {_escape(collection)} is served from generation {number} now.")
+    out.print(f"Collection {collection} is served from generation {number} now.")
 
 
 @cli.group()
@@ -171,22 +176,22 @@ def upgrade(settings: Settings, revision: str) -> None:
     """Bring the schema to a revision: the newest if none is named, an older one, or `base`."""
     url = database.database_url(settings.database_url, settings.home.expanduser().resolve())
     database.upgrade(url, revision)
-    out.print(f"The schema of {_escape(url.render_as_string())} is at {revision}.")
+    out.print(f"The schema of {url.render_as_string()} is at {revision}.")
 
 
 def _progress(*, hidden: bool) -> Progress:
     columns = (
-        TextColumn("[bold]{task.description}"),
+        TextColumn("{task.description}", style="bold", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[path]}", style="dim"),
+        TextColumn("{task.fields[path]}", style="dim", markup=False),
     )
     return Progress(*columns, console=err, transient=True, disable=hidden)
 
 
 def _print_report(report: Report, collection: str) -> None:
-    table = Table(title=f"Collection {_escape(collection)}", show_header=False)
+    table = Table(title=f"Collection {collection}", show_header=False)
     rows = (
         ("Indexed", report.indexed),
         ("Unchanged", report.unchanged),
@@ -201,23 +206,21 @@ def _print_report(report: Report, collection: str) -> None:
         table.add_row(name, f"{value:,}")
     out.print(table)
     for failure in report.failed:
-        err.print(f"[red]failed[/] {_escape(failure.path)}: {_escape(failure.reason)}", soft_wrap=True)
+        err.print(Text.assemble(("failed ", "red"), f"{failure.path}: {failure.reason}"), soft_wrap=True)
 
 
 def _print_answer(answer: AnswerModel) -> None:
     if answer.status == "abstained":
-        out.print(f"[yellow]No answer: {_REASONS[answer.reason or '']}[/]")
+        out.print(f"No answer: {_REASONS[answer.reason or '']}", style="yellow")
         for passage in answer.passages[:3]:
-            out.print(
-                f"  nearest: {_escape(passage.path)}: {_escape(_shorten(passage.text))}", style="dim", soft_wrap=True
-            )
+            out.print(f"  nearest: {passage.path}: {_shorten(passage.text)}", style="dim", soft_wrap=True)
         return
-    out.print(_escape(answer.answer), soft_wrap=True)
+    out.print(answer.answer, soft_wrap=True)
     out.print()
     for citation in answer.citations:
         page = f", page {citation.page}" if citation.page else ""
         where = f"{citation.path}{page} [{citation.start}:{citation.end}]"
-        out.print(f"  \\[{citation.n}] {_escape(where)}", style="dim", soft_wrap=True)
+        out.print(f"  [{citation.n}] {where}", style="dim", soft_wrap=True)
 
 
 _REASONS = {
@@ -231,7 +234,3 @@ _REASONS = {
 def _shorten(text: str, limit: int = 160) -> str:
     line = " ".join(text.split())
     return line if len(line) <= limit else f"{line[:limit]}…"
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", "\\[")

@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from filelock import FileLock
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -30,7 +30,7 @@ def database_url(url: str | None, home: Path) -> URL:
         return URL.create("sqlite", database=str(home / "tenkyo.sqlite3"))
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise ConfigurationProblem(
             "TENKYO_DATABASE_URL is not a database URL; write postgresql://user@host/name"
         ) from error
@@ -46,11 +46,12 @@ def open_database(url: URL) -> sessionmaker[Session]:
         if engine.dialect.name == "sqlite":
             _upgrade_embedded(engine, url)
         elif (found := schema_revision(engine)) != head_revision():
+            _refuse_newer(found, url)
             raise DatabaseProblem(
                 f"the database schema is at {found or 'nothing'}, this version needs {head_revision()}: "
                 "run `tenkyo db upgrade`"
             )
-    except OperationalError as error:
+    except DatabaseError as error:
         raise DatabaseProblem(f"cannot use the database {url.render_as_string()}: {error.orig}") from error
     return sessionmaker(engine, expire_on_commit=False)
 
@@ -67,7 +68,7 @@ def upgrade(url: URL, revision: str = "head") -> None:
                 command.downgrade(config, revision)
             else:
                 command.upgrade(config, revision)
-    except OperationalError as error:
+    except DatabaseError as error:
         raise DatabaseProblem(f"cannot use the database {url.render_as_string()}: {error.orig}") from error
     except CommandError as error:
         raise DatabaseProblem(f"cannot migrate to {revision!r}: {error}") from error
@@ -126,13 +127,17 @@ def _upgrade_embedded(engine: Engine, url: URL) -> None:
     found = schema_revision(engine)
     if found == head_revision():
         return
-    if found is not None and found not in _known_revisions():
-        raise DatabaseProblem(
-            f"{url.database} was written by a newer version of Tenkyo (schema {found}): upgrade Tenkyo, "
-            "or set TENKYO_HOME to another folder"
-        )
+    _refuse_newer(found, url)
     with FileLock(f"{url.database}.migrate.lock"):
         upgrade(url)
+
+
+def _refuse_newer(found: str | None, url: URL) -> None:
+    if found is not None and found not in _known_revisions():
+        raise DatabaseProblem(
+            f"{url.render_as_string()} was written by a newer version of Tenkyo (schema {found}): upgrade Tenkyo, "
+            "or use another database"
+        )
 
 
 def _known_revisions() -> set[str]:

@@ -80,7 +80,7 @@ class Service:
         for claim in answer.claims:
             sources = [citation_model(c) for c in answer.citations if c.n in claim.citations]
             yield Event("claim", ClaimEvent(**claim_model(claim).model_dump(), sources=sources))
-        model = answer_model(secrets.token_hex(8), answer)
+        model = answer_model(format_id(secrets.randbits(63)), answer)
         model.timings_ms["total"] = round((time.perf_counter() - started) * 1000, 2)
         self._record(model, answer, name, retrieval.generation)
         yield Event("answer", model)
@@ -170,7 +170,7 @@ class Service:
     def answer(self, answer_id: str) -> RecordModel:
         """A recorded answer. Raises NotFound."""
         with self._store.sessions() as session:
-            row = load_answer(session, answer_id)
+            row = load_answer(session, answer_id) if parse_id(answer_id) is not None else None
             if row is None:
                 raise NotFound(f"there is no recorded answer {answer_id}")
             return RecordModel(

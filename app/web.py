@@ -3,7 +3,7 @@
 import logging
 
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.api import register_api
 from app.pages import register_pages
@@ -47,6 +47,8 @@ def _problem_response(error: Exception) -> Response:
     ):
         return Response(render_template("error.html", problem=problem), problem.status, content_type="text/html")
     response = Response(problem.model_dump_json(), problem.status, content_type="application/problem+json")
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     if problem.status == 503:
         response.headers["Retry-After"] = "5"
     return response

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from generator.sentences import is_unspaced
 from retriever.passages import Passage
 
 
@@ -69,9 +70,10 @@ class Answer:
         """The claims with their [n] markers. Sentences of scripts without spaces follow each other directly."""
         parts: list[str] = []
         for claim in self.claims:
+            space = "" if is_unspaced(claim.text) else " "
             markers = "".join(f"[{n}]" for n in claim.citations)
-            parts.append(f"{claim.text} {markers}")
-        return " ".join(parts)
+            parts.append(f"{claim.text}{space}{markers}{space}")
+        return "".join(parts).rstrip()
 
 
 def abstain(question: str, reason: Reason, passages: tuple[Passage, ...], timings_ms: Mapping[str, float]) -> Answer:

@@ -22,7 +22,7 @@ from retriever.search import Retrieval
 Features = npt.NDArray[np.float64]
 EmbedSentences = Callable[[Sequence[str]], Vectors]
 
-_MAX_EMBEDDED = 24
+_MAX_EMBEDDED = 16
 _MAX_SENTENCE_CHARS = 700
 
 _NUMBER = re.compile(r"\d|[一二三四五六七八九十百千万]+(?:日|人|回|円|年|月|時|分|個|台|件|割|度|歳|社|枚)")
@@ -48,25 +48,59 @@ _REASON = re.compile(
 )
 _NAME = re.compile(r"(?<!^)\b[A-Z][a-z]+|[ァ-ヶー]{2,}|\"[^\"]+\"|「[^」]+」")
 
+_DURATION = re.compile(
+    r"\b(?:\d+|an?|one|two|three|four|five|six|seven|eight|nine|ten|twelve|half an?)[- ](?:\w+ )?"
+    r"(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|nights?)\b|\d\s*(?:秒|分|時間|日|週間|か月|カ月|ヶ月|年)|即日|直ちに",
+    re.IGNORECASE,
+)
+_FREQUENCY = re.compile(
+    r"\b(?:every|each|once|twice|times|daily|weekly|monthly|quarterly|yearly|annual(?:ly)?|"
+    r"per (?:day|week|month|year))\b|"
+    r"\d\s*回|毎[年月週日朝]|ごと",
+    re.IGNORECASE,
+)
+_MONEY = re.compile(
+    r"[£$€¥￥]\s?\d|\d\s*(?:円|pounds?|dollars?|euros?|yen|pence|cents?)\b|\d円|無料|\bfree of charge\b", re.IGNORECASE
+)
+_PERCENT = re.compile(r"\d\s*(?:%|％|percent|per cent|パーセント|割)", re.IGNORECASE)
+
+# What a question asks for, and what an answer to it holds. The first kind that fits counts.
 _QUESTION_KINDS: tuple[tuple[re.Pattern[str], tuple[re.Pattern[str], ...]], ...] = (
+    (re.compile(r"\bpercent(?:age)?\b|\bper cent\b|何(?:パーセント|％|%|割)", re.IGNORECASE), (_PERCENT,)),
+    (re.compile(r"\bhow often\b|\bhow frequently\b|何回|頻度", re.IGNORECASE), (_FREQUENCY,)),
     (
         re.compile(
-            r"\bhow (?:many|much|long|often|old|far|tall|big|large|high|fast|soon|late|early)\b"
-            r"|\b(?:percentage|number|amount)\b"
-            r"|何(?:日|人|回|円|時間|年間|か月|カ月|ヶ月|歳|度|件|台|個|枚|割|社|分|週|パーセント|％|%|キロ|メートル)|"
-            r"いくつ|いくら|どのくらい|どれくらい|どれだけ",
+            r"\bhow (?:long|soon|quickly|fast|late|early)\b"
+            r"|何(?:日|時間|年間|か月|カ月|ヶ月|週間|分|秒)|どのくらいの期間",
+            re.IGNORECASE,
+        ),
+        (_DURATION, _NUMBER, _DATE),
+    ),
+    (
+        re.compile(
+            r"\bhow much\b|\bwhat (?:is|are) the (?:price|cost|fee|rate)|\bthe most i can\b|いくら|何円", re.IGNORECASE
+        ),
+        (_MONEY, _PERCENT),
+    ),
+    (
+        re.compile(
+            r"\bhow (?:many|old|far|tall|big|large|high)\b|\b(?:number|amount)\b"
+            r"|何|いくつ|どのくらい|どれくらい|どれだけ",
             re.IGNORECASE,
         ),
         (_NUMBER, _NUMBER_WORD),
     ),
-    (
-        re.compile(r"\bwhen\b|\bwhat (?:year|date|day|time|month)\b|いつ|何年|何月|何曜|何時", re.IGNORECASE),
-        (_DATE,),
-    ),
+    (re.compile(r"\bwhen\b|\bwhat (?:year|date|day|time|month)\b|いつ|期限", re.IGNORECASE), (_DATE, _DURATION)),
     (re.compile(r"\bwho(?:m|se)?\b|誰|だれ|どなた", re.IGNORECASE), (_PERSON,)),
-    (re.compile(r"\bwhere\b|どこ|何県|何市|何階", re.IGNORECASE), (_PLACE,)),
+    (re.compile(r"\bwhere\b|どこ", re.IGNORECASE), (_PLACE,)),
     (re.compile(r"\bwhy\b|なぜ|どうして|理由", re.IGNORECASE), (_REASON,)),
 )
+# What is counted: 何インチ wants a number before インチ, "how many probes" a number near "probes".
+_COUNTED_JA = re.compile(
+    r"何([ァ-ヴー]{2,}|か月|カ月|ヶ月|時間|週間|年間|[日人回円年月時分秒個台件割度歳社枚名部階週倍番点本冊通条章号])"
+)
+_COUNTED_EN = re.compile(r"\bhow many (?:\w+ )?([a-z]{3,})", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"\b(?=\w*\d)(?=\w*[A-Za-z])[\w-]+|\b[A-Z]{2,}\b")
 
 FEATURES = (
     "sentence_coverage",
@@ -89,6 +123,8 @@ FEATURES = (
     "first_in_passage",
     "neighbour_coverage",
     "cosine_above_mean",
+    "unit_matches",
+    "identifier_missing",
 )
 
 
@@ -109,12 +145,12 @@ def sentences_of(passages: Sequence[Passage]) -> list[Sentence]:
     found: list[Sentence] = []
     seen: set[str] = set()
     for rank, passage in enumerate(passages):
-        code = passage.source.layout.code
+        left_out = (*passage.source.layout.code, *passage.source.layout.headings)
         previous = ""
         for span in split_sentences(passage.text):
             start, end = passage.start + span.start, passage.start + span.end
             text = passage.text[span.start : span.end]
-            if any(start < c.end and c.start < end for c in code) or text in passage.heading_path:
+            if any(start < span.end and span.start < end for span in left_out):
                 continue
             if text not in seen and len(text) <= _MAX_SENTENCE_CHARS and any(c.isalpha() for c in text):
                 found.append(Sentence(passage, rank, start, end, text, previous))
@@ -130,7 +166,9 @@ def features(
     wanted = question_terms(question)
     weights = {term: retrieval.rarity.get(term, 1.0) + 0.05 for term in wanted}
     total = sum(weights.values()) or 1.0
-    kinds = [answers for asks, answers in _QUESTION_KINDS if asks.search(question)]
+    kind = next((answers for asks, answers in _QUESTION_KINDS if asks.search(question)), ())
+    counted = _counted(question)
+    identifiers = {name.casefold() for name in _IDENTIFIER.findall(question)}
     question_numbers = set(re.findall(r"\d+", question))
     sentence_terms = [frozenset(terms(s.text)) for s in sentences]
     passage_terms: dict[int, frozenset[str]] = {}
@@ -152,8 +190,8 @@ def features(
             _rarest_missing(own, weights),
             _rarest_missing(passage_terms[key], weights),
             _longest_run(wanted, terms(sentence.text)),
-            any(pattern.search(sentence.text) for patterns in kinds for pattern in patterns),
-            bool(kinds),
+            any(pattern.search(sentence.text) for pattern in kind),
+            bool(kind),
             any(number not in question_numbers for number in re.findall(r"\d+", sentence.text)),
             any(name not in question for name in _NAME.findall(sentence.text)),
             math.log(1 + len(sentence.text) * (2.5 if is_unspaced(sentence.text) else 1.0)),
@@ -164,9 +202,23 @@ def features(
         matrix[i, 14] = passage.dense or 0.0
         matrix[i, 17] = sentence.start == passage.start
         matrix[i, 18] = _coverage(heading | frozenset(terms(sentence.previous)), weights, total)
+        if counted is not None:
+            matrix[i, 20] = 1.0 if counted.search(sentence.text) else -1.0
+        said = f"{sentence.text} {' '.join(passage.heading_path)}".casefold()
+        matrix[i, 21] = any(name not in said for name in identifiers)
     if query is not None and sentences:
         _add_cosines(matrix, sentences, query, embed)
     return matrix
+
+
+def _counted(question: str) -> re.Pattern[str] | None:
+    """A pattern of a number with the unit that the question counts; None if it counts nothing."""
+    if match := _COUNTED_JA.search(question):
+        return re.compile(rf"[\d一二三四五六七八九十百千万]\s*{re.escape(match[1])}")
+    if match := _COUNTED_EN.search(question):
+        unit = re.escape(match[1].lower().removesuffix("s"))
+        return re.compile(rf"(?:\d|{_NUMBER_WORD.pattern})[^.;]{{0,30}}\b{unit}", re.IGNORECASE)
+    return None
 
 
 def _add_cosines(matrix: Features, sentences: Sequence[Sentence], query: Vectors, embed: EmbedSentences) -> None:

@@ -13,7 +13,9 @@ from indexer.document import Span
 
 _UNSPACED_CHAR = re.compile(f"[{UNSPACED}]")
 # sentencex ends a sentence at a closing bracket; in 「行こう。」と言った the quotation goes on with a particle.
+_OPENING = "「『（【〈《"
 _CLOSING = "」』）】〉》"
+_STOP_BEFORE_DIGIT = re.compile(r"[。！？](?=\d)")
 _CONTINUES = re.compile(r"[ \u3000]*(?:と|って|という|を|が|は|に|の|も|で|や|へ|から|まで|など|、|，|・|」|』|）)")
 
 
@@ -36,13 +38,9 @@ def split_sentences(text: str) -> list[Span]:
 def _split_line(line: str) -> Iterator[Span]:
     if not line.strip():
         return
-    language = "ja" if is_unspaced(line) else "en"
     start = 0
-    boundaries = get_sentence_boundaries(language, line)
-    for i, boundary in enumerate(boundaries):
-        end = boundary["end_index"]
-        following = line[end:]
-        if i + 1 < len(boundaries) and line[:end].rstrip()[-1:] in _CLOSING and _CONTINUES.match(following):
+    for end in _ends(line):
+        if line[:end].rstrip()[-1:] in _CLOSING and _CONTINUES.match(line[end:]):
             continue
         sentence = line[start:end]
         stripped = sentence.strip()
@@ -50,3 +48,27 @@ def _split_line(line: str) -> Iterator[Span]:
             at = start + sentence.index(stripped)
             yield Span(at, at + len(stripped))
         start = end
+
+
+def _ends(line: str) -> list[int]:
+    """Where sentences may end. sentencex does not end one before a digit (3.5), not even at a full-width stop."""
+    if not is_unspaced(line):
+        return [boundary["end_index"] for boundary in get_sentence_boundaries("en", line)]
+    ends = {boundary["end_index"] for boundary in get_sentence_boundaries("ja", line)}
+    ends.update(match.end() for match in _STOP_BEFORE_DIGIT.finditer(line))
+    quoted = list(_bracketed(line))
+    return sorted(end for end in ends if not any(span.start < end < span.end for span in quoted))
+
+
+def _bracketed(line: str) -> Iterator[Span]:
+    """Spans of the outermost and inner brackets that are closed again."""
+    opened: list[tuple[int, str]] = []
+    for i, char in enumerate(line):
+        if char in _OPENING:
+            opened.append((i, _CLOSING[_OPENING.index(char)]))
+        elif any(closing == char for _, closing in opened):
+            while opened:
+                start, closing = opened.pop()
+                if closing == char:
+                    yield Span(start, i + 1)
+                    break

@@ -3,6 +3,7 @@
 Everything here takes a Session and leaves the transaction to its caller. Knows no files and no models.
 """
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 
@@ -13,10 +14,12 @@ from sqlalchemy.orm import Session
 from indexer.chunker import Chunk as ChunkSpan
 from indexer.document import ExtractedDocument, Layout, LineBox, Page, Span
 from indexer.embedder import Vectors
+from indexer.errors import SourceProblem
 from indexer.identity import stable_id
 from indexer.tables import Chunk, Collection, Content, Document
 
 _ROWS_AT_ONCE = 500
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,14 @@ def content_id(collection: str, pipeline: str, sha256: str) -> int:
     return stable_id("content", collection, pipeline, sha256)
 
 
+def check_collection_name(name: str) -> None:
+    """Raises SourceProblem for a name that a database or a URL could not hold."""
+    if not name.strip() or len(name) > _LONGEST_NAME or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+        raise SourceProblem(
+            f"{name!r} cannot be the name of a collection: use 1 to {_LONGEST_NAME} visible characters in valid Unicode"
+        )
+
+
 def find_collection(session: Session, name: str) -> Collection | None:
     """The collection of that name, if there is one."""
     return session.get(Collection, collection_id(name))
@@ -56,7 +67,8 @@ def add_content(
     content.title = document.title
     content.text = document.text
     content.layout = pack_layout(document.layout)
-    session.add(content)
+    if session.get(Content, content.id) is None:  # else it was published before, and only its chunks are gone
+        session.add(content)
     session.flush()
     session.add_all(
         Chunk(
@@ -154,6 +166,7 @@ def pack_layout(layout: Layout) -> dict[str, list[list[float]]]:
             [line.start, line.end, line.page] + [round(x, 1) for x in astuple(line)[3:]] for line in layout.lines
         ],
         "code": [[span.start, span.end] for span in layout.code],
+        "headings": [[span.start, span.end] for span in layout.headings],
     }
 
 
@@ -163,6 +176,7 @@ def unpack_layout(packed: dict[str, list[list[float]]]) -> Layout:
         pages=tuple(Page(int(n), int(s), int(e), w, h) for n, s, e, w, h in packed["pages"]),
         lines=tuple(LineBox(int(s), int(e), int(p), *box) for s, e, p, *box in packed["lines"]),
         code=tuple(Span(int(s), int(e)) for s, e in packed["code"]),
+        headings=tuple(Span(int(s), int(e)) for s, e in packed["headings"]),
     )
 
 

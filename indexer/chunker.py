@@ -13,6 +13,7 @@ from indexer.document import ExtractedDocument, Heading
 # Best boundary first. Full-width stops end Japanese and Chinese sentences without a space.
 _SEPARATORS = [r"\n\n", r"\n", r"(?<=[。！？])", r"(?<=[.!?]) ", r"(?<=[、，；;,]) ?", r" ", r""]
 VERSION = 1
+_LONGEST_TOKEN = 16
 
 CountTokens = Callable[[str], int]
 
@@ -49,7 +50,7 @@ def chunk_document(document: ExtractedDocument, count_tokens: CountTokens, setti
         strip_whitespace=False,
         chunk_size=settings.max_tokens,
         chunk_overlap=0,
-        length_function=count_tokens,
+        length_function=lambda text: _size(text, count_tokens),
     )
     chunks: list[Chunk] = []
     for start, end, path in _sections(document):
@@ -64,6 +65,14 @@ def chunk_document(document: ExtractedDocument, count_tokens: CountTokens, setti
         if offset != end:
             raise AssertionError("the splitter lost text: offsets would be wrong")
     return chunks
+
+
+def _size(text: str, count_tokens: CountTokens) -> int:
+    """Tokens, but at least one for every 16 characters.
+
+    A piece of size 0 would be put into two chunks, and a word that the model does not know, however long, is one token.
+    """
+    return max(count_tokens(text), -(-len(text) // _LONGEST_TOKEN))
 
 
 def _sections(document: ExtractedDocument) -> Iterator[tuple[int, int, tuple[str, ...]]]:

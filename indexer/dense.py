@@ -41,7 +41,9 @@ def write_segment(path: Path, ids: Ids, vectors: Vectors) -> None:
     """Writes one segment: ids of shape (n,), vectors of shape (n, dimensions)."""
     index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
     index.add_with_ids(np.ascontiguousarray(vectors), ids)
-    faiss.write_index(index, str(path))
+    # FAISS's own file writer ignores an error at closing; Python's does not.
+    with path.open("wb") as file:
+        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
 
 
 class FaissSegments:

@@ -59,6 +59,7 @@ class Layout:
     pages: tuple[Page, ...] = ()
     lines: tuple[LineBox, ...] = ()
     code: tuple[Span, ...] = ()
+    headings: tuple[Span, ...] = ()
 
     def page_at(self, offset: int) -> int | None:
         """Number of the page that holds the character at `offset`; None for formats without pages."""

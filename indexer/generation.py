@@ -23,6 +23,7 @@ from indexer.lexical import TantivyIndex, link_or_copy, write_lexical
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _DELETED = "deleted.npy"
+_REWRITTEN = frozenset((_DELETED, "lexical/meta.json", "lexical/.managed.json"))
 _KEPT_GENERATIONS = 2
 # More segments or tombstones than this cost more in search than a merge costs once.
 _MAX_SEGMENTS = 8
@@ -83,16 +84,16 @@ def publish(root: Path, current: int, embedder: str, changes: Changes, *, from_s
     base = _folder(root, current) if current and not from_scratch else None
     base_manifest = read_manifest(base, None) if base else None
     staging.mkdir()
-    deleted = sorted(changes.deleted | set(_read_deleted(base))) if base else []
+    deleted = changes.deleted | set(_read_deleted(base).tolist()) if base else set()
     segments = list(base_manifest.segments) if base_manifest else []
     if base is None or len(segments) >= _MAX_SEGMENTS or len(deleted) > _MAX_DELETED_SHARE * changes.total:
-        segments, deleted = [], []
-        _write_dense(staging, segments, changes.all_rows())
+        segments, deleted = [], set()
+        _write_dense(staging, segments, changes.all_rows(), deleted)
     else:
         for name in segments:
             link_or_copy(base / name, staging / name)
-        _write_dense(staging, segments, changes.added())
-    np.save(staging / _DELETED, np.array(deleted, dtype=np.int64))
+        _write_dense(staging, segments, changes.added(), deleted)
+    np.save(staging / _DELETED, np.array(sorted(deleted), dtype=np.int64))
     write_lexical(
         staging / "lexical",
         base / "lexical" if base else None,
@@ -108,10 +109,15 @@ def publish(root: Path, current: int, embedder: str, changes: Changes, *, from_s
     return Published(number, digest)
 
 
-def _write_dense(staging: Path, segments: list[str], rows: Iterator[tuple[int, str, Vectors | None]]) -> None:
+def _write_dense(
+    staging: Path, segments: list[str], rows: Iterator[tuple[int, str, Vectors | None]], deleted: set[int]
+) -> None:
+    """Writes a segment of the rows. A chunk that comes back is still in an old segment: its tombstone goes instead."""
     ids, vectors = [], []
     for chunk_id, _, vector in rows:
-        if vector is not None:
+        if chunk_id in deleted:
+            deleted.discard(chunk_id)
+        elif vector is not None:
             ids.append(chunk_id)
             vectors.append(vector)
     if ids:
@@ -176,15 +182,14 @@ def _folder(root: Path, number: int) -> Path:
 
 
 def _describe_files(folder: Path, known: dict[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
-    """Size and hash of every file; a hard link to a file of the last generation keeps the hash it had."""
+    """Size and hash of every file; one taken over from the last generation keeps the hash it had, to show damage."""
     files: dict[str, tuple[int, str]] = {}
     for file in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = file.relative_to(folder).as_posix()
-        size = file.stat().st_size
-        if name in known and known[name][0] == size and file.stat().st_nlink > 1:
+        if name in known and name not in _REWRITTEN:
             files[name] = known[name]
         else:
-            files[name] = (size, _sha256(file))
+            files[name] = (file.stat().st_size, _sha256(file))
     return files
 
 

@@ -21,7 +21,7 @@ from indexer.chunker import VERSION as CHUNKER_VERSION
 from indexer.chunker import Chunk, ChunkerSettings, chunk_document
 from indexer.document import ExtractedDocument
 from indexer.embedder import Embedder, Vectors
-from indexer.errors import EmbedderProblem, IndexBusy, SourceProblem, UnreadableDocument
+from indexer.errors import EmbedderProblem, IndexBusy, IndexDamaged, SourceProblem, UnreadableDocument
 from indexer.generation import Changes, publish, remove_old_generations
 from indexer.identity import format_id
 from indexer.readers import reader_for
@@ -107,16 +107,18 @@ def ingest(
     IndexDamaged; each leaves the published index as it was.
     """
     started = time.monotonic()
+    catalog.check_collection_name(collection)
     found = walk(roots, excluded=[store.home])
     with _write_lock(store, collection):
         collection_id = _open_collection(store, collection, embedder, rebuild=rebuild)
         with store.sessions() as session:
             before = catalog.current_documents(session, collection_id)
+            other_embedder = session.get_one(Collection, collection_id).embedder != embedder.fingerprint
         if rebuild:
             _refuse_to_mix(before, roots)
-        if not found.files and not allow_empty:
-            _refuse_to_empty(before, roots)
-        run = _Run(store, embedder, collection, settings)
+        if not allow_empty:
+            _refuse_to_empty(before, found.files, roots)
+        run = _Run(store, embedder, collection, settings, keep_failed=not other_embedder)
         after = run.read_files(found.files, before, progress)
         removed = [location for location in before if location not in after and _is_below(location, roots)]
         run.report.removed = len(removed)
@@ -149,12 +151,15 @@ def repair(store: Store, collection: str) -> int:
 class _Run:
     """One run's reading and storing, with its report."""
 
-    def __init__(self, store: Store, embedder: Embedder, collection: str, settings: IngestSettings) -> None:
+    def __init__(
+        self, store: Store, embedder: Embedder, collection: str, settings: IngestSettings, *, keep_failed: bool
+    ) -> None:
         self.report = Report()
         self._store = store
         self._embedder = embedder
         self._collection = collection
         self._settings = settings
+        self._keep_failed = keep_failed  # False where the earlier version has vectors of another model
         self._pending: list[_Pending] = []
 
     def read_files(
@@ -172,8 +177,8 @@ class _Run:
                     state = self._read(reader, file, stored)
                 except UnreadableDocument as error:
                     self.report.failed.append(Failure(file.path, str(error)))
-                    if location in before:
-                        after[location] = before[location]
+                    if self._keep_failed:  # below it, if it is a folder that cannot be listed
+                        after.update({k: v for k, v in before.items() if Path(k).is_relative_to(file.location)})
                     continue
                 after[location] = state
                 if before.get(location) == state:
@@ -258,7 +263,10 @@ def _publish(
                 all_rows=lambda: catalog.read_chunks(session, new),
                 total=len(catalog.chunk_ids_of(session, new)),
             )
-            published = publish(root, row.generation, embedder.fingerprint, changes, from_scratch=from_scratch)
+            try:
+                published = publish(root, row.generation, embedder.fingerprint, changes, from_scratch=from_scratch)
+            except IndexDamaged as error:
+                raise IndexDamaged(f"{error}: run `tenkyo repair --collection {collection}`") from error
             row.embedder = embedder.fingerprint
             row.generation, row.manifest_sha256 = published.number, published.manifest_sha256
         row.indexed_at = datetime.now(UTC)
@@ -274,6 +282,8 @@ def _open_collection(store: Store, name: str, embedder: Embedder, *, rebuild: bo
         if row is None:
             row = Collection(id=catalog.collection_id(name), name=name, embedder=embedder.fingerprint, generation=0)
             session.add(row)
+        elif not row.generation:
+            row.embedder = embedder.fingerprint  # nothing has been built with the one before
         elif row.embedder != embedder.fingerprint and not rebuild:
             raise EmbedderProblem(
                 f"collection {name!r} was built with {row.embedder}, but the embedder is now {embedder.fingerprint}. "
@@ -293,13 +303,14 @@ def _write_lock(store: Store, collection: str) -> AcquireReturnProxy[FileLock]:
         ) from None
 
 
-def _refuse_to_empty(before: dict[str, FileState], roots: Sequence[Path]) -> None:
-    count = sum(_is_below(location, roots) for location in before)
-    if count:
-        raise SourceProblem(
-            f"no readable document is left in {', '.join(map(str, roots))}, from which {count} were indexed. "
-            "Nothing was changed. If a drive is not mounted, mount it; if they shall go, run again with --allow-empty."
-        )
+def _refuse_to_empty(before: dict[str, FileState], files: Sequence[SourceFile], roots: Sequence[Path]) -> None:
+    for root in roots:
+        count = sum(_is_below(location, [root]) for location in before)
+        if count and not any(_is_below(str(file.location), [root]) for file in files):
+            raise SourceProblem(
+                f"no readable document is left in {root}, from which {count} were indexed. Nothing was changed. "
+                "If a drive is not mounted, mount it; if they shall go, run again with --allow-empty."
+            )
 
 
 def _refuse_to_mix(before: dict[str, FileState], roots: Sequence[Path]) -> None:

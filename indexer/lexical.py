@@ -59,7 +59,8 @@ def write_lexical(folder: Path, base: Path | None, added: Iterable[tuple[int, st
     # One thread: the order of documents, and so of ties, is the order given.
     writer = index.writer(heap_size=_WRITER_HEAP, num_threads=1)
     for chunk_id in deleted:
-        writer.delete_documents_by_term("id", chunk_id)
+        # delete_documents_by_term takes a Python int for a signed one, and matches nothing.
+        writer.delete_documents_by_query(tantivy.Query.term_query(_schema(), "id", chunk_id))
     for chunk_id, text in added:
         document = tantivy.Document()
         document.add_unsigned("id", chunk_id)

@@ -51,6 +51,12 @@ def _candidates(root: Path, barred: set[Path]) -> Iterator[SourceFile | None]:
         raise SourceProblem(
             f"{root} does not exist. Nothing was changed; check the path, or whether a drive is mounted."
         )
+    try:
+        str(resolved).encode()
+    except UnicodeEncodeError:
+        raise SourceProblem(f"the name of {_readable(str(root))} is not valid UTF-8: rename it.") from None
+    if not resolved.is_dir() and not resolved.is_file():
+        raise SourceProblem(f"{root} is neither a file nor a folder. Nothing was changed.")
     if not resolved.is_dir():
         problem = None if reader_for(resolved.name) else f"no reader for {resolved.suffix or 'files without a suffix'}"
         yield SourceFile(resolved.parent, resolved, resolved.name, problem)
@@ -65,13 +71,14 @@ def _candidates(root: Path, barred: set[Path]) -> Iterator[SourceFile | None]:
             yield _source_file(resolved, here / name)
     for error in unlisted:
         location = Path(error.filename)
-        yield SourceFile(resolved, location, _relative(location, resolved), f"cannot be listed: {error.strerror}")
+        path = _readable(_relative(location, resolved))
+        yield SourceFile(resolved, location, path, f"cannot be listed: {error.strerror}")
 
 
 def _source_file(root: Path, location: Path) -> SourceFile | None:
     if location.name.startswith(".") or reader_for(location.name) is None:
         return None
-    if location.is_symlink() and not location.resolve().is_relative_to(root):
+    if location.is_symlink() and not Path(os.path.realpath(location)).is_relative_to(root):
         return None
     if not location.is_file():
         return None
@@ -79,9 +86,12 @@ def _source_file(root: Path, location: Path) -> SourceFile | None:
     try:
         path.encode()
     except UnicodeEncodeError:
-        readable = path.encode(errors="surrogateescape").decode(errors="replace")
-        return SourceFile(root, location, readable, "its name is not valid UTF-8: rename it")
+        return SourceFile(root, location, _readable(path), "its name is not valid UTF-8: rename it")
     return SourceFile(root, location, path)
+
+
+def _readable(path: str) -> str:
+    return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _relative(location: Path, root: Path) -> str:

@@ -67,6 +67,14 @@ class Retriever:
 
         Raises UnknownCollection, EmbedderMismatch, or IndexDamaged with the command that repairs it.
         """
+        while True:
+            found = self._retrieve(question, collection, path_glob)
+            with self._store.sessions() as session:
+                # A generation that was replaced meanwhile names chunks that SQL no longer has.
+                if self._generation(session, collection).number == found.generation:
+                    return found
+
+    def _retrieve(self, question: str, collection: str, path_glob: str | None) -> Retrieval:
         clock = _Clock()
         with self._store.sessions() as session:
             generation = self._generation(session, collection)

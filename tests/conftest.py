@@ -7,19 +7,36 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import URL, create_engine, make_url, text
 
 from app.database import database_url, open_database, upgrade
 from indexer.ingest import Store
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, ReaderInProcess, handmade_evidence
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 EXAMPLES = Path(__file__).parents[1] / "examples"
+
+# A test machine that is busy is no failure.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 
 @pytest.fixture
 def embedder() -> HashEmbedder:
     return HashEmbedder()
+
+
+@pytest.fixture
+def handmade_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers by `handmade_evidence` instead of the trained weights, so that a training run changes no test."""
+    monkeypatch.setattr("generator.extractive.evidence_models", handmade_evidence)
+
+
+@pytest.fixture
+def quick_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexing without the reader's child process, for tests of what comes after it."""
+    monkeypatch.setattr("indexer.ingest.ReaderProcess", ReaderInProcess)
 
 
 @pytest.fixture
@@ -46,42 +63,50 @@ def folder(tmp_path: Path) -> Path:
         encoding="utf-8",
     )
     (root / "zaitaku.md").write_text(
-        "# 在宅勤務規程\n\n在宅勤務は週に3日までとする。申請は前日の17時までに行う。\n\n通信費として月額2000円を支給する。\n",
+        "# 在宅勤務規程\n\n在宅勤務は週に3日までとする。申請は前日の17時までに行う。\n\n"
+        "通信費として月額2000円を支給する。\n",
         encoding="utf-8",
     )
     return root
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+def postgres_server() -> Iterator[URL]:
     """A real PostgreSQL on a Unix socket, gone after the session. Skips where PostgreSQL is not installed."""
     binaries = _postgres_binaries()
     if binaries is None:
         pytest.skip("PostgreSQL (initdb, pg_ctl) is not installed")
-    folder = Path(shutil.os.path.realpath(tmp_path_factory.mktemp("pg", numbered=True)))  # type: ignore[attr-defined]
-    sockets = Path("/tmp") / f"tenkyo-pg-{os.getpid()}"  # a socket path may not pass 107 bytes
-    sockets.mkdir()
+    folder = Path("/tmp") / f"tenkyo-pg-{os.getpid()}"  # a socket path may not pass 107 bytes
+    folder.mkdir()
     as_user: list[str] = []
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         as_user = ["runuser", "-u", "postgres", "--"]
-        for parent in (folder, *folder.parents):
-            if parent.is_relative_to(tmp_path_factory.getbasetemp().parent):
-                parent.chmod(0o755)
         shutil.chown(folder, "postgres")
-        shutil.chown(sockets, "postgres")
     data = folder / "data"
 
     def run(*command: str) -> None:
         subprocess.run([*as_user, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/")
 
-    run(str(binaries / "initdb"), "-D", str(data), "-U", "tenkyo", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
-    options = f"-c listen_addresses='' -c unix_socket_directories={sockets} -c fsync=off"
+    run(
+        str(binaries / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "tenkyo",
+        "-A",
+        "trust",
+        "--no-sync",
+        "-E",
+        "UTF8",
+        "--locale=C",
+    )
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
     run(str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
     try:
-        yield make_url(f"postgresql+psycopg://tenkyo@/postgres?host={sockets}")
+        yield make_url(f"postgresql+psycopg://tenkyo@/postgres?host={folder}")
     finally:
         run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop")
-        shutil.rmtree(sockets, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _postgres_binaries() -> Path | None:

@@ -4,7 +4,8 @@
 
 Questions of the training sets are put to the real retriever over all passages of their set. A sentence is positive if
 it lies in the question's own passage and holds one of the annotated answers. Every question is also asked with its own
-passages taken away: what is then found looks relevant and does not answer. Writes generator/evidence_weights.json.
+passages taken away: what is then found looks relevant and does not answer; so do the passages of questions that were
+written to have no answer. Writes generator/evidence_weights.json.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import gzip
 import json
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,15 +22,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from app.database import database_url, open_database
-from generator.evidence import FEATURES, Features, features, sentences_of
+from generator.evidence import FEATURES, EmbedSentences, Features, features, sentences_of
 from generator.scoring import WEIGHTS_FILE, Linear, answer_features
-from indexer.embedder import EmbedderSettings, SentenceTransformerEmbedder
+from indexer.embedder import Embedder, EmbedderSettings, SentenceTransformerEmbedder, Vectors
 from indexer.ingest import IngestSettings, Store, ingest
 from retriever.search import Retriever
 
 _SETS = {
-    "en": (("train/qa_en.jsonl.gz", ("squadshifts", "squad", "qamr"), 3000, 900),),
-    "ja": (("train/qa_ja.jsonl.gz", ("jaquad",), 3000, 3000),),
+    "en": (("train/qa_en.jsonl.gz", ("squad2", "qamr", "squadshifts"), 800, 300),),
+    "ja": (("train/qa_ja.jsonl.gz", ("jaquad",), 2500, 1500),),
 }
 
 
@@ -75,6 +76,7 @@ def _examples(data: Path, language: str) -> Iterator[Example]:
                 store = Store(open_database(database_url(None, home / "home")), home / "home")
                 ingest(store, embedder, kind, [home / "texts"], IngestSettings())
                 retriever = Retriever(store, embedder)
+                embed = _remember(embedder)
                 for n, (question, number, answers) in enumerate(questions[:max_questions]):
                     retrieval = retriever.retrieve(question, kind)
                     own = f"{number:05d}.txt"
@@ -85,7 +87,7 @@ def _examples(data: Path, language: str) -> Iterator[Example]:
                             continue
                         covered = retrieval.coverage > 0.6
                         query = embedder.embed_query(question) if covered else None
-                        matrix = features(question, found, sentences, query, embedder.embed_documents)
+                        matrix = features(question, found, sentences, query, embed)
                         positive = np.array(
                             [own in s.passage.source.paths and any(a in s.text for a in answers) for s in sentences]
                         )
@@ -93,12 +95,25 @@ def _examples(data: Path, language: str) -> Iterator[Example]:
                 print(kind, len(passages), "passages", min(len(questions), max_questions), "questions", flush=True)
 
 
+def _remember(embedder: Embedder) -> EmbedSentences:
+    """Embeds each sentence once: a question and its twin without the own passage share most of them."""
+    known: dict[str, Vectors] = {}
+
+    def embed(texts: Sequence[str]) -> Vectors:
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if new:
+            known.update(zip(new, embedder.embed_documents(new), strict=True))
+        return np.stack([known[text] for text in texts])
+
+    return embed
+
+
 def _read(file: Path, kind: str, max_passages: int) -> tuple[list[str], list[tuple[str, int, list[str]]]]:
     passages: dict[str, int] = {}
     questions = []
     with gzip.open(file, "rt") as lines:
         for record in map(json.loads, lines):
-            if not record["id"].startswith(f"{kind}-") or not record["answerable"]:
+            if not record["id"].startswith(f"{kind}-"):
                 continue
             if record["passage"] not in passages and len(passages) >= max_passages:
                 continue
@@ -112,7 +127,7 @@ def _fit(examples: list[Example], name: str) -> dict[str, object]:
     train = [e for e in examples if not e.held_out]
     test = [e for e in examples if e.held_out]
     sentence = _logistic(np.concatenate([e.matrix for e in train]), np.concatenate([e.positive for e in train]))
-    answer = _logistic(*_best_sentences(train, sentence))
+    answer = _logistic(*_best_sentences(train, sentence), balanced=True)
     x, y = _best_sentences(test, sentence)
     probability = answer.probability(x)
     hit = np.mean([e.positive[sentence.logit(e.matrix).argmax()] for e in test if e.positive.any()])
@@ -120,7 +135,8 @@ def _fit(examples: list[Example], name: str) -> dict[str, object]:
     print(f"  is it answered: AUC {roc_auc_score(y, probability):.3f}, base rate {y.mean():.3f}")
     for threshold in (0.3, 0.4, 0.5, 0.6, 0.7):
         shown = probability >= threshold
-        print(f"  at {threshold}: precision {y[shown].mean():.3f}, shown of right ones {shown[y].mean():.3f}")
+        refused = 1.0 - shown[~y].mean()
+        print(f"  at {threshold}: shown of right ones {shown[y].mean():.3f}, refused of wrong ones {refused:.3f}")
     return {"sentence": sentence.as_dict(), "answer": answer.as_dict()}
 
 
@@ -133,10 +149,13 @@ def _best_sentences(examples: list[Example], sentence: Linear) -> tuple[Features
     return np.array(rows), np.array(labels)
 
 
-def _logistic(x: Features, y: np.ndarray) -> Linear:
+def _logistic(x: Features, y: np.ndarray, *, balanced: bool = False) -> Linear:
+    """`balanced`: probabilities as if half of all questions had an answer, whatever the share in the training set."""
     mean, scale = x.mean(axis=0), x.std(axis=0)
     scale[scale == 0] = 1.0
-    model = LogisticRegression(C=1.0, max_iter=2000).fit((x - mean) / scale, y)
+    model = LogisticRegression(C=1.0, max_iter=2000, class_weight="balanced" if balanced else None).fit(
+        (x - mean) / scale, y
+    )
     coefficients = model.coef_[0] / scale
     return Linear(coefficients, float(model.intercept_[0] - (coefficients * mean).sum()))
 

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from indexer.document import ExtractedDocument, Heading, Layout, Span
 
 _SPACES = re.compile(r"[ \t\r\f\v\u00a0]+")
-_NEWLINES = re.compile(r" ?\n ?")
+_NEWLINES = re.compile(r"[ \n]*\n[ \n]*")
+# Control characters that part lines or pages, as str.splitlines() has it.
+_BREAKS = re.compile("\r\n|[\r\f\v\x85]")
 # Scripts that write no space between words: a line break inside a paragraph then joins without one.
 _UNSPACED = r"[\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]"
 _UNSPACED_BREAK = re.compile(rf"(?<={_UNSPACED})\n(?={_UNSPACED})")
@@ -24,7 +26,7 @@ def clean_text(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c for c in text.replace("\r\n", "\n").replace("\r", "\n") if _is_visible(c))
+    return "".join(c for c in _BREAKS.sub("\n", text) if _is_visible(c))
 
 
 def _is_visible(char: str) -> bool:
@@ -102,5 +104,5 @@ class TextBuilder:
             title=join_lines(clean_text(title)) if title else None,
             media_type=media_type,
             headings=tuple(self._headings),
-            layout=Layout(code=tuple(self._code)),
+            layout=Layout(code=tuple(self._code), headings=tuple(Span(h.start, h.end) for h in self._headings)),
         )

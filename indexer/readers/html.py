@@ -12,6 +12,10 @@ _SKIPPED = frozenset(
     "script style noscript template nav footer aside form button select textarea svg math iframe object "
     "canvas audio video head dialog menu".split()
 )
+# What has no words of its own even if it is all there is.
+_NO_TEXT = frozenset("script style noscript template svg math iframe object canvas audio video head".split())
+# https://encoding.spec.whatwg.org/#names-and-labels
+_WEB_LABELS = {"iso-8859-1": "cp1252", "latin1": "cp1252", "latin-1": "cp1252", "us-ascii": "cp1252", "ascii": "cp1252"}
 _BLOCKS = frozenset(
     "address article blockquote body center dd details div dl dt fieldset figcaption figure header hr html li main ol "
     "p section summary table tbody td tfoot th thead tr ul caption".split()
@@ -33,6 +37,8 @@ def read_html(data: bytes) -> ExtractedDocument:
         _walk(builder, _main_node(tree, root), skip_page_header=True)
         if builder.is_empty:
             _walk(builder, root, skip_page_header=False)
+        if builder.is_empty:
+            _walk(builder, root, skip_page_header=False, skipped=_NO_TEXT)
     return builder.build(title=title, media_type="text/html")
 
 
@@ -47,8 +53,10 @@ def _decode_html(data: bytes) -> str:
     declared = _META_CHARSET.search(data[:4096])
     if declared and not data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         try:
-            return data.decode(declared.group(1).decode("ascii"))
-        except (LookupError, UnicodeDecodeError):
+            name = declared.group(1).decode("ascii").lower()
+            if not name.startswith("utf-16"):  # whoever could read that knows better
+                return data.decode(_WEB_LABELS.get(name, name))
+        except (LookupError, UnicodeError):
             pass  # a wrong declaration is common; the bytes decide
     return decode(data)
 
@@ -61,14 +69,36 @@ def _main_node(tree: LexborHTMLParser, root: LexborNode) -> LexborNode:
     return root
 
 
-def _is_skipped(node: LexborNode, tag: str, *, skip_page_header: bool) -> bool:
-    if tag in _SKIPPED or (tag == "header" and skip_page_header and not node.css_first("h1")):
+def _is_skipped(node: LexborNode, tag: str, *, skip_page_header: bool, skipped: frozenset[str] = _SKIPPED) -> bool:
+    if tag in skipped or (tag == "header" and skip_page_header and not node.css_first("h1")):
         return True
     attributes = node.attributes
     return "hidden" in attributes or attributes.get("aria-hidden") == "true" or attributes.get("role") == "navigation"
 
 
-def _walk(builder: TextBuilder, root: LexborNode, *, skip_page_header: bool) -> None:
+def _words(root: LexborNode, *, keep_spaces: bool = False) -> str:
+    """The visible text of a heading, a cell or a preformatted block, lines and blocks apart."""
+    parts: list[str] = []
+    stack: list[LexborNode | None] = [*reversed(list(root.iter(include_text=True)))]
+    while stack:
+        node = stack.pop()
+        tag = "br" if node is None else node.tag or ""
+        if node is None or tag == "br":
+            parts.append("\n")
+        elif tag == "-text":
+            text = node.text_content or ""
+            parts.append(text if keep_spaces else re.sub(r"\s+", " ", text))
+        elif not (tag.startswith(("-", "!", "_")) or _is_skipped(node, tag, skip_page_header=False)):
+            if tag in _BLOCKS and not keep_spaces:
+                parts.append("\n")
+                stack.append(None)
+            stack.extend(reversed(list(node.iter(include_text=True))))
+    return "".join(parts)
+
+
+def _walk(
+    builder: TextBuilder, root: LexborNode, *, skip_page_header: bool, skipped: frozenset[str] = _SKIPPED
+) -> None:
     """Depth first with a stack of its own: a hostile nesting depth cannot exhaust Python's."""
     inline: list[str] = []
     tight = False
@@ -89,14 +119,16 @@ def _walk(builder: TextBuilder, root: LexborNode, *, skip_page_header: bool) -> 
             inline.append(re.sub(r"\s+", " ", node.text_content or ""))
         elif tag == "br":
             inline.append("\n")
-        elif tag.startswith(("-", "!", "_")) or _is_skipped(node, tag, skip_page_header=skip_page_header):
+        elif tag.startswith(("-", "!", "_")) or _is_skipped(
+            node, tag, skip_page_header=skip_page_header, skipped=skipped
+        ):
             continue
         elif tag in _HEADINGS:
             flush(False)
-            builder.heading(_HEADINGS[tag], node.text(deep=True))
+            builder.heading(_HEADINGS[tag], _words(node))
         elif tag == "pre":
             flush(False)
-            builder.code(node.text(deep=True))
+            builder.code(_words(node, keep_spaces=True))
         elif tag == "table" and _is_data_table(node):
             flush(False)
             _add_table(builder, node)
@@ -121,7 +153,7 @@ def _add_table(builder: TextBuilder, table: LexborNode) -> None:
     rows: list[list[str]] = []
     for row in table.css("tr"):
         cells = [cell for cell in row.iter() if cell.tag in ("td", "th")]
-        texts = [cell.text(deep=True) for cell in cells]
+        texts = [_words(cell) for cell in cells]
         if not header and not rows and len(cells) > 1 and all(cell.tag == "th" for cell in cells):
             header = texts
         else:

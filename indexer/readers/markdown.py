@@ -13,28 +13,47 @@ from indexer.readers.builder import TextBuilder
 from indexer.readers.html import add_html
 from indexer.readers.plain import decode
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+# YAML, that is: nothing, or a first line with a key. Between two rules at the top of a page stands text.
+_FRONT_MATTER = re.compile(
+    r"\A---[ \t]*\n((?:(?:#[^\n]*|[ \t]*)\n)*(?:[\w\"'-][^\n:]*:(?:[ \t]|\n).*?\n)?)(?:---|\.\.\.)[ \t]*(?:\n|\Z)",
+    re.DOTALL,
+)
 _FRONT_MATTER_TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 # Heading ids `{ #id }`, MDX comments `{/* … */}`, and the include and directive lines of MkDocs and Docusaurus.
 _HEADING_SUFFIX = re.compile(r"^(#{1,6} .*?)[ \t]*\{(?:[ \t]*#[\w-]+[ \t]*|/\*.*?\*/)\}[ \t]*$", re.MULTILINE)
 _DIRECTIVE_LINE = re.compile(r"^[ \t]*(?:\{\*.*\*\}|///(?: .*)?|:::.*)[ \t]*$", re.MULTILINE)
+
+_MDX_COMMENT = re.compile(r"\{/\*.*?\*/\}", re.DOTALL)
 
 _PARSER = MarkdownIt("commonmark", {"maxNesting": 50}).enable(["table", "strikethrough"])
 
 
 def read_markdown(data: bytes) -> ExtractedDocument:
     """A Markdown file."""
-    source = decode(data).replace("\r\n", "\n")
+    source = decode(data).replace("\r\n", "\n").replace("\r", "\n")
     title = None
     front_matter = _FRONT_MATTER.match(source)
     if front_matter:
         source = source[front_matter.end() :]
         found = _FRONT_MATTER_TITLE.search(front_matter.group(1))
         title = found.group(1).strip("\"'") if found else None
-    source = _DIRECTIVE_LINE.sub("", _HEADING_SUFFIX.sub(r"\1", source))
+    source = _without_directives(source)
     builder = TextBuilder()
     _add_blocks(builder, _PARSER.parse(source))
     return builder.build(title=title, media_type="text/markdown")
+
+
+def _without_directives(source: str) -> str:
+    """The source without heading ids, comments and directives; code keeps its lines, whatever they look like."""
+    out: list[str] = []
+    lines = re.findall(r"[^\n]*\n|[^\n]+", source)
+    done = 0
+    code = [token.map for token in _PARSER.parse(source) if token.type in ("fence", "code_block") and token.map]
+    for start, end in [*code, [len(lines), len(lines)]]:
+        outside = _MDX_COMMENT.sub("", _HEADING_SUFFIX.sub(r"\1", "".join(lines[done:start])))
+        out += [_DIRECTIVE_LINE.sub("", outside), *lines[start:end]]
+        done = end
+    return "".join(out)
 
 
 def _add_blocks(builder: TextBuilder, tokens: list[Token]) -> None:

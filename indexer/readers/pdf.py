@@ -4,6 +4,7 @@ Lines are joined to paragraphs by geometry. Runs in the reader process: PDFium i
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -58,13 +59,14 @@ def _read_pages(pdf: pdfium.PdfDocument) -> ExtractedDocument:
         except pdfium.PdfiumError:
             continue  # a broken page in a readable file; the others still count
         width, height = page.get_size()
+        place = _placing(page)
         start = offset
         for paragraph in _paragraphs(_lines(page)):
             text, spans = _join(paragraph)
             if not text:
                 continue
             boxes.extend(
-                LineBox(offset + s, offset + e, number, line.left, line.bottom, line.right, line.top)
+                LineBox(offset + s, offset + e, number, *place(line.left, line.bottom, line.right, line.top))
                 for line, (s, e) in zip(paragraph, spans, strict=True)
                 if s < e
             )
@@ -75,13 +77,32 @@ def _read_pages(pdf: pdfium.PdfDocument) -> ExtractedDocument:
     text = "".join(parts)
     if not text.strip():
         raise UnreadableDocument(f"no text on its {len(pdf)} page(s): scanned images need OCR first")
-    title = (pdf.get_metadata_dict().get("Title") or "").strip()
+    try:
+        title = pdf.get_metadata_value("Title").strip()
+    except UnicodeDecodeError:
+        title = ""
     return ExtractedDocument(
         text=text,
         title=join_lines(clean_text(title)) or None,
         media_type="application/pdf",
         layout=Layout(pages=tuple(pages), lines=tuple(boxes)),
     )
+
+
+def _placing(page: pdfium.PdfPage) -> Callable[[float, float, float, float], tuple[float, float, float, float]]:
+    """From PDF user space to the page as it is shown: counted from its corner, and turned."""
+    left, bottom, right, top = page.get_bbox()
+    turns = page.get_rotation() // 90
+
+    def place(x1: float, y1: float, x2: float, y2: float) -> tuple[float, float, float, float]:
+        x1, y1, x2, y2 = x1 - left, y1 - bottom, x2 - left, y2 - bottom
+        width, height = right - left, top - bottom
+        for _ in range(turns):
+            x1, y1, x2, y2 = y1, width - x2, y2, width - x1
+            width, height = height, width
+        return x1, y1, x2, y2
+
+    return place
 
 
 def _lines(page: pdfium.PdfPage) -> list[_Line]:

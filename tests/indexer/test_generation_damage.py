@@ -1,0 +1,175 @@
+"""Damage of any kind, in any file, is noticed when a generation is opened, not when it gives wrong answers."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from indexer.errors import IndexDamaged
+from indexer.generation import FORMAT, open_generation, read_manifest
+from tests.indexer.generations import EMBEDDER, Line, ids_in_dense
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """Two generations, so that there are tombstones, two segments and linked files."""
+    line = Line(tmp_path_factory.mktemp("published"))
+    line.step(added=range(12))
+    line.step(added=[12], deleted=[0])
+    return line
+
+
+@pytest.fixture
+def copy(published: Line, tmp_path: Path) -> Line:
+    """The same, to be damaged."""
+    shutil.copytree(published.root, tmp_path / "copy")
+    line = Line(tmp_path / "copy")
+    line.current, line.published = set(published.current), published.published
+    return line
+
+
+def files_of(line: Line) -> list[Path]:
+    files = [line.folder / name for name in line.open().manifest.files] + [line.folder / "manifest.json"]
+    assert len(files) > 8
+    return files
+
+
+def assert_damaged(line: Line, file: Path) -> None:
+    with pytest.raises(IndexDamaged, match=r"gen-00000002"):
+        line.open()
+    assert file.parent.exists()
+
+
+def flip(at: Callable[[int], int], bit: int) -> Callable[[Path], None]:
+    def damage(file: Path) -> None:
+        data = bytearray(file.read_bytes())
+        data[at(len(data))] ^= 1 << bit
+        file.write_bytes(data)
+
+    return damage
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def lengthen(file: Path) -> None:
+    file.write_bytes(file.read_bytes() + b"\0")
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+DAMAGE = {
+    "first bit": flip(lambda size: 0, 7),
+    "middle bit": flip(lambda size: size // 2, 3),
+    "last bit": flip(lambda size: size - 1, 0),
+    "truncated": truncate,
+    "lengthened": lengthen,
+    "empty": empty,
+    "missing": Path.unlink,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_damage_to_any_file_is_noticed(copy: Line, damage: Callable[[Path], None]) -> None:
+    for file in files_of(copy):
+        sound = file.read_bytes()
+        if sound:
+            damage(file)
+            assert_damaged(copy, file)
+            file.write_bytes(sound)
+    assert ids_in_dense(copy.open()) == list(range(1, 13))
+
+
+def test_a_flipped_bit_in_any_byte_of_the_tombstones_is_noticed(copy: Line) -> None:
+    """One of them would bring a deleted chunk back."""
+    file = copy.folder / "deleted.npy"
+    sound = file.read_bytes()
+    for position in range(len(sound)):
+        data = bytearray(sound)
+        data[position] ^= 1 << position % 8
+        file.write_bytes(data)
+        assert_damaged(copy, file)
+
+
+def test_a_file_that_became_a_folder_is_noticed(copy: Line) -> None:
+    file = copy.folder / "deleted.npy"
+    file.unlink()
+    file.mkdir()
+    assert_damaged(copy, file)
+
+
+def test_a_generation_that_is_gone_is_noticed(copy: Line) -> None:
+    shutil.rmtree(copy.folder)
+    with pytest.raises(IndexDamaged, match="no readable manifest"):
+        copy.open()
+
+
+def test_the_manifest_of_another_generation_does_not_pass(copy: Line) -> None:
+    shutil.copyfile(copy.root / "gen-00000001" / "manifest.json", copy.folder / "manifest.json")
+    with pytest.raises(IndexDamaged, match="is not the one that was published"):
+        copy.open()
+
+
+def write_manifest(line: Line, data: bytes) -> str:
+    (line.folder / "manifest.json").write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_a_generation_of_another_format_says_which(copy: Line) -> None:
+    fields = json.loads((copy.folder / "manifest.json").read_text())
+    digest = write_manifest(copy, json.dumps({**fields, "format": FORMAT + 1}).encode())
+    with pytest.raises(IndexDamaged, match=rf"index format {FORMAT + 1}, this version of Tenkyo reads format {FORMAT}"):
+        open_generation(copy.root, 2, digest, EMBEDDER)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xfe",
+        b"not json",
+        b"null",
+        b"3",
+        b"[]",
+        b"{}",
+        b'{"format": 1}',
+        b'{"format": 1, "files": []}',
+        b'{"format": 1, "files": {"a": 3}}',
+        b'{"format": 1, "files": {}, "surplus": 1}',
+    ],
+)
+def test_what_is_no_manifest_is_damage(copy: Line, data: bytes) -> None:
+    digest = write_manifest(copy, data)
+    with pytest.raises(IndexDamaged, match=r"manifest\.json"):
+        read_manifest(copy.folder, digest)
+
+
+def test_nothing_is_built_on_a_generation_without_a_manifest(copy: Line) -> None:
+    (copy.folder / "manifest.json").unlink()
+    with pytest.raises(IndexDamaged):
+        copy.step(added=[20])
+    assert not (copy.root / "gen-00000003").exists()
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "copies"])
+def test_damage_is_not_inherited_unnoticed(copy: Line, monkeypatch: pytest.MonkeyPatch, *, links: bool) -> None:
+    """A file taken over from the last generation keeps its checksum, so that it is never vouched for anew."""
+
+    def no_links(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr("os.link", no_links)
+    segment = copy.folder / copy.open().manifest.segments[0]
+    data = bytearray(segment.read_bytes())
+    data[-1] ^= 1
+    segment.write_bytes(data)
+    copy.step(added=[20])
+    with pytest.raises(IndexDamaged):
+        copy.open()
