@@ -1,6 +1,7 @@
 """Server-sent events: the wire format, and nothing else. https://html.spec.whatwg.org/multipage/server-sent-events.html"""
 
 import json
+import logging
 from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
@@ -9,6 +10,8 @@ from app.problems import problem_of
 from app.service import Event
 
 MEDIA_TYPE = "text/event-stream"
+
+_log = logging.getLogger(__name__)
 
 
 def encode(event: Event) -> str:
@@ -24,5 +27,5 @@ def stream(first: Event, rest: Iterable[Event]) -> Iterator[str]:
         for event in rest:
             yield encode(event)
     except Exception as error:  # the response has begun: there is no other way left to tell the client
+        _log.exception("the answer broke off")
         yield encode(Event("error", problem_of(error)))
-        raise

@@ -15,7 +15,7 @@ VAGUE_NAMES = frozenset("util utils helper helpers common core manager managers 
 UNSAFE_MODULES = frozenset("pickle cPickle _pickle dill cloudpickle joblib shelve marshal".split())
 # The only places that may catch everything, and why.
 BROAD_EXCEPT = {
-    "app/sse.py": "the response has begun, so an error can only be told as an event; it is raised again",
+    "app/sse.py": "the response has begun, so an error can only be told as an event; it is logged whole",
 }
 # The environment is read in app/config.py. This one sets a default for a library, and reads nothing of ours.
 ENVIRONMENT_EXCEPTIONS = {"indexer/embedder.py": 'os.environ.setdefault("TOKENIZERS_PARALLELISM"'}
