@@ -1,6 +1,7 @@
 """The REST interface: one table of routes, and a function for each. Everything it does, the service does."""
 
 import itertools
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -37,7 +38,7 @@ ROUTES = (
         "Ask a question. `Accept: text/event-stream` gives events: status, passages, claim, answer, error.",
         AnswerModel,
         request=AskRequest,
-        errors=(400, 404, 413, 415, 422, 503),
+        errors=(400, 404, 413, 415, 422, 503, 504),
         streams=True,
     ),
     Route("GET", "/collections", "collections", "List the collections.", CollectionList),
@@ -87,14 +88,16 @@ def register_api(app: Flask, service: Service) -> None:
 def _views(service: Service) -> dict[str, Callable[..., Response | str]]:
     def ask() -> Response:
         asked = _read_json(AskRequest)
+        history = [turn.question for turn in asked.history]
         if request.accept_mimetypes.best_match(["application/json", sse.MEDIA_TYPE]) == sse.MEDIA_TYPE:
-            events = service.ask_events(asked.question, asked.collection, asked.path)
+            cancelled = threading.Event()
+            events = service.ask_events(asked.question, asked.collection, asked.path, history, cancelled)
             # The first events are taken here: a bad question or collection is then a proper problem response.
             first = list(itertools.islice(events, 2))
-            body = sse.stream(first[0], itertools.chain(first[1:], events))
             headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+            body = sse.stream(first, events, cancelled)
             return Response(body, content_type=f"{sse.MEDIA_TYPE}; charset=utf-8", headers=headers)
-        return _json(service.ask(asked.question, asked.collection, asked.path))
+        return _json(service.ask(asked.question, asked.collection, asked.path, history))
 
     def collections() -> Response:
         return _json(CollectionList(collections=service.collections()))

@@ -164,6 +164,21 @@ def repair_command(settings: Settings, collection: str) -> None:
     out.print(f"Collection {collection} is served from generation {number} now.")
 
 
+@cli.command()
+@click.argument("answer_id", metavar="ID")
+@command
+def replay(settings: Settings, answer_id: str) -> None:
+    """Make a recorded answer again and show what differs today. Exit code 1 if anything does."""
+    found = open_service(settings).replay(answer_id)
+    if not found.differing:
+        out.print("The same answer, word for word, from the same index and model.")
+        return
+    out.print(f"Differing: {', '.join(found.differing)}", style="yellow")
+    out.print(f"Recorded:  {found.recorded}", soft_wrap=True)
+    out.print(f"Made now:  {found.made_now}", soft_wrap=True)
+    raise SystemExit(1)
+
+
 @cli.group()
 def db() -> None:
     """Migrate the database. The embedded one migrates itself."""

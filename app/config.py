@@ -2,12 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from app.errors import ConfigurationProblem
+from generator.backends.registry import EXTRACTIVE, BackendSettings
+from generator.llm import Deadlines, Sampling
+from generator.writer import WriterSettings
 from indexer.embedder import EMBEDDED_DEFAULT, EmbedderSettings
 from indexer.ingest import IngestSettings
 from indexer.sandbox import SandboxSettings
@@ -36,7 +39,29 @@ class Settings(BaseSettings):
     embedder_max_tokens: Annotated[
         int | None, Field(gt=0, description="Longest input of the embedding model; its own if unset.")
     ] = None
-    llm: Annotated[str, Field(description="What writes the answers. This version has `extractive`.")] = "extractive"
+    llm: Annotated[
+        str, Field(description="What writes: `extractive`, a hub name or local path, or the URL of a server.")
+    ] = EXTRACTIVE
+    llm_model: Annotated[str, Field(description="Model to ask the server for; may be left out if it has one.")] = ""
+    llm_key: Annotated[SecretStr, Field(description="Key for the server.")] = SecretStr("")
+    llm_context_tokens: Annotated[
+        int | None, Field(ge=512, description="Context length, where the server does not tell it.")
+    ] = None
+    llm_quantization: Annotated[str, Field(pattern="^(|8bit|4bit)$", description="For a local model: 8bit, 4bit.")] = ""
+    llm_fallback: Annotated[
+        Literal["error", "extractive"], Field(description="What happens when the language model is down.")
+    ] = "error"
+    llm_temperature: Annotated[float, Field(ge=0, le=2, description="0 is greedy, and can be replayed.")] = 0.0
+    llm_seed: Annotated[int, Field(ge=0, description="For a temperature above 0.")] = 0
+    llm_guidance: Annotated[
+        float, Field(ge=1, le=5, description="Context-aware decoding of a local model; 1 is off.")
+    ] = 1.0
+    llm_answer_tokens: Annotated[int, Field(ge=32, description="Longest draft.")] = 700
+    llm_queue_seconds: Annotated[float, Field(gt=0, description="Longest wait for a free slot.")] = 30.0
+    llm_first_token_seconds: Annotated[float, Field(gt=0, description="Longest wait for the first piece.")] = 60.0
+    llm_answer_seconds: Annotated[float, Field(gt=0, description="Longest time for one draft.")] = 180.0
+    prompts: Annotated[Path | None, Field(description="Folder with prompt files that replace our own.")] = None
+    keep_answers_days: Annotated[int, Field(ge=0, description="Recorded answers are kept so long; 0 keeps none.")] = 90
     device: Annotated[
         str, Field(pattern="^(auto|cpu|cuda(:[0-9]+)?)$", description="Where models run: auto, cpu, cuda.")
     ] = "auto"
@@ -67,6 +92,25 @@ class Settings(BaseSettings):
             query_prompt=self.embedder_query_prompt,
             document_prompt=self.embedder_document_prompt,
             max_tokens=self.embedder_max_tokens,
+        )
+
+    def backend_settings(self) -> BackendSettings:
+        """Which language model to open."""
+        return BackendSettings(
+            llm=self.llm,
+            model=self.llm_model,
+            key=self.llm_key.get_secret_value(),
+            device=self.device,
+            context_tokens=self.llm_context_tokens,
+            quantization=self.llm_quantization,
+        )
+
+    def writer_settings(self) -> WriterSettings:
+        """How the language model is asked."""
+        return WriterSettings(
+            max_answer_tokens=self.llm_answer_tokens,
+            sampling=Sampling(temperature=self.llm_temperature, seed=self.llm_seed, guidance=self.llm_guidance),
+            deadlines=Deadlines(self.llm_queue_seconds, self.llm_first_token_seconds, self.llm_answer_seconds),
         )
 
     def ingest_settings(self) -> IngestSettings:

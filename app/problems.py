@@ -10,6 +10,8 @@ from app.errors import ConfigurationProblem, DatabaseProblem
 from app.schemas import Problem
 from app.service import NotFound
 from generator.errors import InvalidQuestion
+from generator.llm import LLMBusy, LLMError, LLMTimeout, LLMUnavailable
+from generator.prompt import PromptProblem
 from indexer.errors import EmbedderProblem, IndexBusy, IndexDamaged, IndexerError, SourceProblem
 from retriever.errors import EmbedderMismatch, UnknownCollection
 
@@ -40,6 +42,11 @@ _KINDS: dict[type[Exception], _Kind] = {
     EmbedderProblem: _Kind("embedder", "The embedding model cannot be used", 503, EXIT_UNAVAILABLE),
     IndexDamaged: _Kind("index-damaged", "The index is damaged", 503, EXIT_UNAVAILABLE),
     IndexBusy: _Kind("index-busy", "The index is being written", 503, EXIT_UNAVAILABLE),
+    LLMBusy: _Kind("llm-busy", "The language model is busy", 503, EXIT_UNAVAILABLE),
+    LLMTimeout: _Kind("llm-timeout", "The language model took too long", 504, EXIT_UNAVAILABLE),
+    LLMUnavailable: _Kind("llm-unavailable", "The language model cannot be used", 503, EXIT_UNAVAILABLE),
+    LLMError: _Kind("llm", "The language model failed", 503, EXIT_UNAVAILABLE),
+    PromptProblem: _Kind("prompt", "A prompt file cannot be used", 500, EXIT_USAGE),
     IndexerError: _Kind("indexer", "Indexing failed", 500, EXIT_UNAVAILABLE),
     DatabaseProblem: _Kind("database", "The database cannot be used", 503, EXIT_UNAVAILABLE),
     DBAPIError: _Kind("database", "The database cannot be used", 503, EXIT_UNAVAILABLE),

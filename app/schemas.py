@@ -9,6 +9,14 @@ from indexer.identity import format_id
 from retriever.passages import Passage
 
 
+class TurnModel(BaseModel):
+    """An earlier question of the conversation. It helps to understand the next one, and is never evidence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: str
+
+
 class AskRequest(BaseModel):
     """A question to a collection."""
 
@@ -17,6 +25,7 @@ class AskRequest(BaseModel):
     question: Annotated[str, Field(description="At most 4,000 characters, in any language.")]
     collection: Annotated[str | None, Field(description="May be left out when there is only one.")] = None
     path: Annotated[str | None, Field(description="Glob that limits the documents, such as `hr/*.md`.")] = None
+    history: Annotated[list[TurnModel], Field(max_length=50, description="Earlier questions, oldest first.")] = []
 
 
 class CitationModel(BaseModel):
@@ -60,6 +69,8 @@ class PassageModel(BaseModel):
 class AnswerModel(BaseModel):
     """An answer. Every sentence in it is a claim with citations; `abstained` says why there is none."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
     id: str
     status: Literal["answered", "partial", "abstained"]
     reason: Literal["nothing_found", "found_but_not_supporting", "sources_conflict", "question_not_understood"] | None
@@ -71,6 +82,19 @@ class AnswerModel(BaseModel):
     citations: list[CitationModel]
     passages: list[PassageModel]
     timings_ms: dict[str, float]
+    rewritten_question: Annotated[str | None, Field(description="The follow-up question as it was understood.")] = None
+    unanswered: Annotated[list[str], Field(description="Parts of the question that no source answers.")] = []
+    calculations: Annotated[list["CalculationModel"], Field(description="Arithmetic on cited values.")] = []
+    dropped: Annotated[int, Field(description="Drafted sentences that were withheld: no source supports them.")] = 0
+    notice: Annotated[str | None, Field(description="What to know about how the answer was made.")] = None
+
+
+class CalculationModel(BaseModel):
+    """An expression over cited values, computed by plain code."""
+
+    expression: str
+    result: str
+    citations: list[int]
 
 
 class ClaimEvent(ClaimModel):
@@ -211,4 +235,12 @@ def answer_model(answer_id: str, answer: Answer) -> AnswerModel:
         citations=[citation_model(citation) for citation in answer.citations],
         passages=[passage_model(passage) for passage in answer.passages],
         timings_ms={name: round(value, 2) for name, value in answer.timings_ms.items()},
+        rewritten_question=answer.rewritten_question,
+        unanswered=list(answer.unanswered),
+        calculations=[
+            CalculationModel(expression=expression, result=result, citations=list(cited))
+            for expression, result, cited in answer.calculations
+        ],
+        dropped=answer.dropped,
+        notice=answer.notice,
     )

@@ -1,17 +1,20 @@
 """What Tenkyo does for its users, whatever the way in: page, REST, command line. Knows no HTTP."""
 
+import hashlib
 import secrets
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.answering import Answering
 from app.config import Settings
 from app.database import database_url, open_database
-from app.errors import ConfigurationProblem
 from app.schemas import (
     AnswerModel,
     ClaimEvent,
@@ -25,17 +28,23 @@ from app.schemas import (
     claim_model,
     passage_model,
 )
-from generator.answer import Answer
-from generator.extractive import Extractive
+from generator.answer import Answer, Shown
+from generator.backends.registry import open_backend
+from generator.conversation import MAX_TURNS, Turn
+from generator.prompt import load_prompts
 from generator.question import check_question
-from generator.record import load_answer, store_answer
+from generator.ranking import rank
+from generator.record import forget_answers, load_answer, store_answer
+from generator.sentences import is_unspaced
+from generator.support import RuleVerifier
+from generator.writer import Writer
 from indexer.catalog import find_collection, unpack_layout
 from indexer.embedder import Embedder, SentenceTransformerEmbedder
 from indexer.identity import format_id, parse_id
 from indexer.ingest import Store
 from indexer.tables import Chunk, Collection, Content, Document
 from retriever.errors import UnknownCollection
-from retriever.search import Retriever
+from retriever.search import Retrieval, Retriever
 
 DEFAULT_COLLECTION = "default"
 
@@ -52,47 +61,123 @@ class Event:
     data: BaseModel | dict[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A recorded answer beside the same one made today; `differing` names what is not the same."""
+
+    recorded: str
+    made_now: str
+    differing: tuple[str, ...]
+
+
 class Service:
     """Thread-safe; one per process."""
 
-    def __init__(self, store: Store, embedder: Embedder) -> None:
+    def __init__(
+        self, store: Store, embedder: Embedder, answering: Answering | None = None, keep_answers_days: int = 90
+    ) -> None:
         self._store = store
         self._embedder = embedder
         self._retriever = Retriever(store, embedder)
-        self._answerer = Extractive(embedder)
+        self._answering = answering or Answering()
+        self._keep_answers = timedelta(days=keep_answers_days)
 
-    def ask(self, question: str, collection: str | None, path: str | None = None) -> AnswerModel:
-        """The recorded answer. Raises InvalidQuestion, UnknownCollection, EmbedderMismatch or IndexDamaged."""
-        *_, last = self.ask_events(question, collection, path)
+    def ask(
+        self, question: str, collection: str | None, path: str | None = None, history: Sequence[str] = ()
+    ) -> AnswerModel:
+        """The recorded answer. Raises InvalidQuestion, UnknownCollection, EmbedderMismatch, IndexDamaged, LLMError."""
+        *_, last = self.ask_events(question, collection, path, history)
         assert isinstance(last.data, AnswerModel)
         return last.data
 
-    def ask_events(self, question: str, collection: str | None, path: str | None = None) -> Iterator[Event]:
-        """The same, step by step: `status`, `passages`, each `claim` once it is checked, and the whole `answer`."""
+    def ask_events(
+        self,
+        question: str,
+        collection: str | None,
+        path: str | None = None,
+        history: Sequence[str] = (),
+        cancelled: threading.Event | None = None,
+    ) -> Iterator[Event]:
+        """The same, step by step: `status`, `passages`, each `claim` once it is checked, and the whole `answer`.
+
+        Setting `cancelled` stops the generation; then no answer follows.
+        """
+        cancelled = cancelled or threading.Event()
         started = time.perf_counter()
         question = check_question(question)
         name = self._resolve(collection)
+        turns = [Turn(check_question(earlier)) for earlier in history[-MAX_TURNS:]]
         yield Event("status", {"stage": "retrieving"})
-        retrieval = self._retriever.retrieve(question, name, path)
+        understood = self._answering.stand_alone(question, turns, cancelled)
+        retrieval = self._retriever.retrieve(understood, name, path)
         yield Event("passages", {"passages": [passage_model(p).model_dump() for p in retrieval.passages]})
         yield Event("status", {"stage": "checking"})
-        answer = self._answerer.answer(question, retrieval)
-        for claim in answer.claims:
-            sources = [citation_model(c) for c in answer.citations if c.n in claim.citations]
-            yield Event("claim", ClaimEvent(**claim_model(claim).model_dump(), sources=sources))
-        model = answer_model(format_id(secrets.randbits(63)), answer)
-        model.timings_ms["total"] = round((time.perf_counter() - started) * 1000, 2)
-        self._record(model, answer, name, retrieval.generation)
-        yield Event("answer", model)
+        ranked = rank(understood, retrieval, self._embedder)
+        language = "ja" if is_unspaced(question) else "en"
+        for item in self._answering.stream(understood, retrieval, ranked, cancelled, language):
+            if cancelled.is_set():
+                return
+            if isinstance(item, Shown):
+                sources = [citation_model(citation) for citation in item.citations]
+                yield Event("claim", ClaimEvent(**claim_model(item.claim).model_dump(), sources=sources))
+            else:
+                answer = replace(
+                    item, question=question, rewritten_question=understood if understood != question else None
+                )
+                model = answer_model(format_id(secrets.randbits(63)), answer)
+                model.timings_ms["total"] = round((time.perf_counter() - started) * 1000, 2)
+                self._record(model, answer, name, path, retrieval, turns)
+                yield Event("answer", model)
 
-    def _record(self, model: AnswerModel, answer: Answer, collection: str, generation: int) -> None:
+    def replay(self, answer_id: str) -> Replay:
+        """Makes a recorded answer again, from the question as it was understood then. Raises NotFound, or as `ask`."""
+        record = self.answer(answer_id).record
+        understood = str(record["rewritten_question"] or record["question"])
+        trace = record["trace"]
+        marker = str(trace["marker"]) if isinstance(trace, dict) else None
+        path = None if record["path"] is None else str(record["path"])
+        retrieval = self._retriever.retrieve(understood, str(record["collection"]), path)
+        ranked = rank(understood, retrieval, self._embedder)
+        language = "ja" if is_unspaced(understood) else "en"
+        *_, last = self._answering.stream(understood, retrieval, ranked, threading.Event(), language, marker)
+        assert isinstance(last, Answer)
+        made = answer_model(answer_id, replace(last, question=str(record["question"]))).model_dump()
+        now = {**made, "generation": retrieval.generation, "embedder": self._embedder.fingerprint}
+        now["llm"] = self._answering.name
+        now["trace"] = asdict(last.trace) if last.trace else None
+        compared = ("generation", "embedder", "llm", "status", "reason", "answer", "citations")
+        differing = [name for name in compared if now[name] != record[name]]
+        drafts = [t["draft"] if isinstance(t, dict) else None for t in (trace, now["trace"])]
+        if drafts[0] != drafts[1]:
+            differing.append("draft")
+        return Replay(str(record["answer"]), str(now["answer"]), tuple(differing))
+
+    def _record(
+        self,
+        model: AnswerModel,
+        answer: Answer,
+        collection: str,
+        path: str | None,
+        retrieval: Retrieval,
+        turns: Sequence[Turn],
+    ) -> None:
+        if not self._keep_answers:
+            return
         record = model.model_dump()
         record["collection"] = collection
-        record["generation"] = generation
+        record["path"] = path
+        record["history"] = [turn.question for turn in turns]
+        record["generation"] = retrieval.generation
         record["embedder"] = self._embedder.fingerprint
-        record["llm"] = "extractive"
+        record["llm"] = self._answering.name
+        record["chunks"] = [
+            {"chunk_id": format_id(p.chunk_id), "sha256": hashlib.sha256(p.text.encode()).hexdigest()}
+            for p in answer.passages
+        ]
         record["checks"] = [claim.checked for claim in answer.claims]
+        record["trace"] = asdict(answer.trace) if answer.trace else None
         with self._store.sessions.begin() as session:
+            forget_answers(session, datetime.now(UTC) - self._keep_answers)
             store_answer(session, model.id, collection, record)
 
     def _resolve(self, collection: str | None) -> str:
@@ -100,6 +185,8 @@ class Service:
         if collection is not None:
             return collection
         names = [c.name for c in self.collections()]
+        if len(names) > 1 and DEFAULT_COLLECTION not in names:
+            raise UnknownCollection(f"there are several collections, name one: {', '.join(names)}")
         return names[0] if len(names) == 1 else DEFAULT_COLLECTION
 
     def collections(self) -> list[CollectionModel]:
@@ -200,7 +287,10 @@ def open_store(settings: Settings) -> Store:
 
 
 def open_service(settings: Settings) -> Service:
-    """The service of the settings. Raises ConfigurationProblem, DatabaseProblem or EmbedderProblem."""
-    if settings.llm != "extractive":
-        raise ConfigurationProblem(f"TENKYO_LLM is {settings.llm!r}, but this version answers with `extractive` only")
-    return Service(open_store(settings), SentenceTransformerEmbedder(settings.embedder_settings()))
+    """The service of the settings. Raises ConfigurationProblem, DatabaseProblem, EmbedderProblem or LLMUnavailable."""
+    embedder = SentenceTransformerEmbedder(settings.embedder_settings())
+    llm = open_backend(settings.backend_settings())
+    prompts = load_prompts(settings.prompts)
+    writer = Writer(llm, RuleVerifier(embedder), prompts, settings.writer_settings()) if llm else None
+    answering = Answering(writer=writer, fallback=settings.llm_fallback)
+    return Service(open_store(settings), embedder, answering, settings.keep_answers_days)

@@ -1,6 +1,7 @@
 """The Flask application: routes, pages, error handling and security headers put together."""
 
 import logging
+import math
 
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -9,6 +10,7 @@ from app.api import register_api
 from app.pages import register_pages
 from app.problems import problem_of
 from app.service import Service
+from generator.llm import LLMBusy
 
 MAX_BODY_BYTES = 256 * 1024
 _SECURITY_HEADERS = {
@@ -41,16 +43,15 @@ def _problem_response(error: Exception) -> Response:
     problem = problem_of(error)
     if problem.status >= 500 and not isinstance(error, HTTPException):
         _log.error("%s %s failed", request.method, request.path, exc_info=error)
-    if (
-        request.accept_mimetypes.best_match(["application/problem+json", "application/json", "text/html"])
-        == "text/html"
-    ):
-        return Response(render_template("error.html", problem=problem), problem.status, content_type="text/html")
-    response = Response(problem.model_dump_json(), problem.status, content_type="application/problem+json")
+    offered = ["application/problem+json", "application/json", "text/html"]
+    if request.accept_mimetypes.best_match(offered) == "text/html":
+        response = Response(render_template("error.html", problem=problem), problem.status, content_type="text/html")
+    else:
+        response = Response(problem.model_dump_json(), problem.status, content_type="application/problem+json")
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     if problem.status == 503:
-        response.headers["Retry-After"] = "5"
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after)) if isinstance(error, LLMBusy) else "5"
     return response
 
 

@@ -43,11 +43,12 @@ def eval_command(settings: Settings, questions: Path, collection: str | None, as
 def _problem(outcome: Outcome) -> str | None:
     if outcome.answerable and not outcome.retrieved:
         return "not retrieved"
-    if outcome.answerable and not outcome.answered:
+    if outcome.answerable and outcome.status == "abstained":
         return "refused"
     if outcome.answerable and not outcome.right_sentence:
         return "another sentence" if outcome.right_document else "another document"
-    return "should have been refused" if outcome.answered and not outcome.answerable else None
+    wrongly_shown = not outcome.answerable and outcome.status != "abstained"
+    return f"should have been refused ({outcome.status})" if wrongly_shown else None
 
 
 def main() -> None:

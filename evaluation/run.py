@@ -15,7 +15,7 @@ class Outcome:
     id: str
     question: str
     answerable: bool
-    answered: bool
+    status: str
     retrieved: bool
     right_document: bool
     right_sentence: bool
@@ -23,15 +23,21 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Shares of the answerable questions, but for `refused`, which is one of the others; None where there are none."""
+    """Shares, None where there is no such question.
+
+    Of the answerable questions: `answered`, `partial` (shown in doubt), and what the citations hold. Of the others:
+    `refused` (nothing shown) and `doubted` (refused or only shown in doubt).
+    """
 
     answerable: int
     unanswerable: int
     retrieved: float | None
     answered: float | None
+    partial: float | None
     right_document: float | None
     right_sentence: float | None
     refused: float | None
+    doubted: float | None
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -57,10 +63,12 @@ def summarize(outcomes: Sequence[Outcome]) -> Summary:
         len(answerable),
         len(others),
         _share([o.retrieved for o in answerable]),
-        _share([o.answered for o in answerable]),
+        _share([o.status == "answered" for o in answerable]),
+        _share([o.status == "partial" for o in answerable]),
         _share([o.right_document for o in answerable]),
         _share([o.right_sentence for o in answerable]),
-        _share([not o.answered for o in others]),
+        _share([o.status == "abstained" for o in others]),
+        _share([o.status != "answered" for o in others]),
     )
 
 
@@ -71,7 +79,7 @@ def _outcome(question: Question, answer: AnswerModel) -> Outcome:
         id=question.id,
         question=question.text,
         answerable=question.document is not None,
-        answered=answer.status != "abstained",
+        status=answer.status,
         retrieved=any(_same_document(p.path, wanted) for p in answer.passages),
         right_document=bool(cited),
         right_sentence=any(_same_words(c.quote, question.evidence or "") for c in cited),

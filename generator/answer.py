@@ -53,7 +53,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the user is shown. `confidence` is a calibrated probability that the answer is right, or absent."""
+    """What the user is shown. `confidence` is a calibrated probability that the answer is right, or absent.
+
+    `unanswered` are the parts of the question without a source, `calculations` (expression, result, citations),
+    `dropped` counts sentences that were withheld, `notice` says what the user should know about how it was made, and
+    `trace` is for the record alone.
+    """
 
     status: Status
     reason: Reason | None
@@ -64,6 +69,12 @@ class Answer:
     short_answer: str | None
     confidence: float | None
     timings_ms: Mapping[str, float]
+    rewritten_question: str | None = None
+    unanswered: tuple[str, ...] = ()
+    calculations: tuple[tuple[str, str, tuple[int, ...]], ...] = ()
+    dropped: int = 0
+    notice: str | None = None
+    trace: "Trace | None" = None
 
     @property
     def text(self) -> str:
@@ -74,6 +85,38 @@ class Answer:
             markers = "".join(f"[{n}]" for n in claim.citations)
             parts.append(f"{claim.text}{space}{markers}{space}")
         return "".join(parts).rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A claim that may be shown now, with the citations it names: what is streamed."""
+
+    claim: Claim
+    citations: tuple[Citation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TracedClaim:
+    """A sentence as the model drafted it, what the gate did with it, what was shown, and every check (what, passed)."""
+
+    draft: str
+    action: str
+    shown: str | None
+    checks: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """How an answer was made, enough to make it again. `evidence` are (content, start, end) by id."""
+
+    model: str
+    prompt_sha256: str
+    marker: str
+    verifier: str
+    sampling: Mapping[str, float]
+    evidence: tuple[tuple[int, int, int], ...]
+    draft: str
+    claims: tuple[TracedClaim, ...]
 
 
 def abstain(question: str, reason: Reason, passages: tuple[Passage, ...], timings_ms: Mapping[str, float]) -> Answer:

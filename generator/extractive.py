@@ -3,95 +3,109 @@
 Needs no language model. It cannot invent: what it shows is a span of a stored text.
 """
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from generator.answer import Answer, Citation, Claim, Reason, Status, abstain
-from generator.evidence import FEATURES, Features, Sentence, features, sentences_of
-from generator.scoring import Linear, answer_features, evidence_models
+from generator.answer import Answer, Citation, Claim, Reason, Shown, Status, abstain
+from generator.evidence import Sentence
+from generator.ranking import Ranked
 from indexer.analysis import is_meaningful
-from indexer.embedder import Embedder
 from retriever.search import Retrieval
-
-_CONTEXT_COVERAGE = FEATURES.index("context_coverage")
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractiveSettings:
-    """`min_confidence`: below this probability of being right it abstains. Chosen on held-out training questions.
+    """From `min_confidence` on the answer counts as answered; down to `min_shown` it is shown as partial.
 
-    A further sentence is shown if its probability reaches `min_further` and that share of the best one's.
+    Confidence is the probability that the best sentence answers. Both are measured in docs/decisions.md. Beside the
+    best sentence come, while there is room: those nearly as good (`min_further`, and `further_share` of its
+    probability); below `sure_confidence` the best one of another document; one next to it (`near_share`).
     """
 
     min_confidence: float = 0.5
+    min_shown: float = 0.15
+    sure_confidence: float = 0.8
     min_further: float = 0.3
     further_share: float = 0.7
+    near_share: float = 0.25
     max_sentences: int = 3
-    min_coverage: float = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Extractive:
     """Answers a question from what was retrieved for it."""
 
-    embedder: Embedder
     settings: ExtractiveSettings = field(default_factory=ExtractiveSettings)
 
-    def answer(self, question: str, retrieval: Retrieval) -> Answer:
+    @property
+    def name(self) -> str:
+        """For the record of the answer."""
+        return "extractive"
+
+    def stream(
+        self, question: str, retrieval: Retrieval, ranked: Ranked, cancelled: threading.Event
+    ) -> Iterator[Shown | Answer]:
+        """The claims of the answer, then the answer."""
+        answer = self.answer(question, retrieval, ranked)
+        for claim in answer.claims:
+            if cancelled.is_set():
+                return
+            yield Shown(claim, tuple(c for c in answer.citations if c.n in claim.citations))
+        yield answer
+
+    def answer(self, question: str, retrieval: Retrieval, ranked: Ranked) -> Answer:
         """A verbatim answer, or an abstention with its reason and the nearest passages."""
         started = time.perf_counter()
         if not is_meaningful(question):
             return abstain(question, Reason.QUESTION_NOT_UNDERSTOOD, (), retrieval.timings_ms)
-        sentences = sentences_of(retrieval.passages)
-        if not sentences:
+        if not ranked.sentences:
             return abstain(question, Reason.NOTHING_FOUND, retrieval.passages, retrieval.timings_ms)
-        matrix, sentence_model, confidence, logits = self._score(question, retrieval, sentences)
-        timings = {**retrieval.timings_ms, "answer": (time.perf_counter() - started) * 1000}
-        if confidence < self.settings.min_confidence:
-            near = matrix[:, _CONTEXT_COVERAGE].max() > 0
-            reason = Reason.FOUND_BUT_NOT_SUPPORTING if near else Reason.NOTHING_FOUND
-            return abstain(question, reason, retrieval.passages, timings)
-        chosen = [sentences[i] for i in self._choose(sentence_model.probability(matrix), logits)]
-        citations = tuple(
-            Citation(n, s.passage, s.start, s.end, s.text) for n, s in enumerate(_in_reading_order(chosen), start=1)
-        )
+        if ranked.confidence < self.settings.min_shown:
+            reason = Reason.FOUND_BUT_NOT_SUPPORTING if ranked.related else Reason.NOTHING_FOUND
+            return abstain(question, reason, retrieval.passages, retrieval.timings_ms)
+        chosen = _in_reading_order([ranked.sentences[i] for i in self._choose(ranked)])
+        citations = tuple(Citation(n, s.passage, s.start, s.end, s.text) for n, s in enumerate(chosen, start=1))
         claims = tuple(Claim(c.quote, 1.0, (c.n,), "verbatim") for c in citations)
+        timings = {**retrieval.timings_ms, "answer": (time.perf_counter() - started) * 1000}
         return Answer(
-            Status.ANSWERED,
+            Status.ANSWERED if ranked.confidence >= self.settings.min_confidence else Status.PARTIAL,
             None,
             question,
             claims,
             citations,
             retrieval.passages,
             None,
-            round(confidence, 3),
+            round(ranked.confidence, 3),
             timings,
         )
 
-    def _score(
-        self, question: str, retrieval: Retrieval, sentences: list[Sentence]
-    ) -> tuple[Features, Linear, float, Features]:
-        readable = retrieval.coverage > self.settings.min_coverage
-        query = self.embedder.embed_query(question) if readable else None
-        dense, lexical = evidence_models()
-        model = dense if readable else lexical
-        matrix = features(question, retrieval, sentences, query, self.embedder.embed_documents)
-        logits = model.sentence.logit(matrix)
-        confidence = float(model.answer.probability(answer_features(matrix, logits)))
-        return matrix, model.sentence, confidence, logits
+    def _choose(self, ranked: Ranked) -> list[int]:
+        """Indexes of the sentences to show, the best first."""
+        order = [int(i) for i in np.argsort(-ranked.logits, kind="stable")]
+        best = order[0]
+        chosen = [best]
+        if ranked.sentences[best].text.rstrip().endswith((":", "：")):  # it announces what follows
+            chosen += [i for i in (best + 1, best + 2) if _same_passage(ranked, best, i)]
+        floor = max(self.settings.min_further, self.settings.further_share * ranked.probabilities[best])
+        chosen += [i for i in order[1 : self.settings.max_sentences] if ranked.probabilities[i] >= floor]
+        near = self.settings.near_share * ranked.probabilities[best]
+        uncertain = ranked.confidence < self.settings.sure_confidence
+        document = ranked.sentences[best].passage.source.content_id
+        elsewhere = [i for i in order if ranked.sentences[i].passage.source.content_id != document][:1]
+        chosen += [i for i in elsewhere if uncertain or ranked.probabilities[i] >= near]
+        beside = [i for i in (best - 1, best + 1) if _same_passage(ranked, best, i) and ranked.probabilities[i] >= near]
+        chosen += sorted(beside, key=lambda i: -ranked.logits[i])[:1]
+        return list(dict.fromkeys(chosen))[: self.settings.max_sentences]
 
-    def _choose(self, probabilities: Features, logits: Features) -> Iterator[int]:
-        """Indexes of the best sentence and of those that are nearly as good."""
-        order = np.argsort(-logits, kind="stable")
-        best = probabilities[order[0]]
-        yield int(order[0])
-        for i in order[1 : self.settings.max_sentences]:
-            if probabilities[i] < max(self.settings.min_further, self.settings.further_share * best):
-                return
-            yield int(i)
+
+def _same_passage(ranked: Ranked, a: int, b: int) -> bool:
+    """Whether the sentence b exists and stands in the passage of a."""
+    sentences = ranked.sentences
+    return 0 <= b < len(sentences) and sentences[a].passage.chunk_id == sentences[b].passage.chunk_id
 
 
 def _in_reading_order(chosen: list[Sentence]) -> list[Sentence]:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Text
+from sqlalchemy import JSON, DateTime, Text, delete
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from indexer.tables import Base
@@ -23,6 +23,11 @@ class AnswerRow(Base):
 def store_answer(session: Session, answer_id: str, collection: str, record: dict[str, Any]) -> None:
     """Adds a record; the caller commits."""
     session.add(AnswerRow(id=answer_id, created_at=datetime.now(UTC), collection=collection, record=record))
+
+
+def forget_answers(session: Session, before: datetime) -> None:
+    """Removes the records made before a time; the caller commits."""
+    session.execute(delete(AnswerRow).where(AnswerRow.created_at < before))
 
 
 def load_answer(session: Session, answer_id: str) -> AnswerRow | None:

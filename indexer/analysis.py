@@ -39,7 +39,7 @@ def question_terms(text: str) -> list[str]:
 
 def is_meaningful(text: str) -> bool:
     """Whether a question holds a term that says what it is about."""
-    return any(term not in _STOP_STEMS for term in terms(text))
+    return any(term not in _STOP_STEMS and (len(term) > 1 or not term.isascii()) for term in terms(text))
 
 
 def terms(text: str) -> list[str]:

@@ -176,7 +176,7 @@ def unpack_layout(packed: dict[str, list[list[float]]]) -> Layout:
         pages=tuple(Page(int(n), int(s), int(e), w, h) for n, s, e, w, h in packed["pages"]),
         lines=tuple(LineBox(int(s), int(e), int(p), *box) for s, e, p, *box in packed["lines"]),
         code=tuple(Span(int(s), int(e)) for s, e in packed["code"]),
-        headings=tuple(Span(int(s), int(e)) for s, e in packed["headings"]),
+        headings=tuple(Span(int(s), int(e)) for s, e in packed.get("headings", ())),
     )
 
 

@@ -30,7 +30,7 @@ def embedder() -> HashEmbedder:
 @pytest.fixture
 def handmade_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers by `handmade_evidence` instead of the trained weights, so that a training run changes no test."""
-    monkeypatch.setattr("generator.extractive.evidence_models", handmade_evidence)
+    monkeypatch.setattr("generator.ranking.evidence_models", handmade_evidence)
 
 
 @pytest.fixture

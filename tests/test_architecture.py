@@ -15,6 +15,7 @@ VAGUE_NAMES = frozenset("util utils helper helpers common core manager managers 
 UNSAFE_MODULES = frozenset("pickle cPickle _pickle dill cloudpickle joblib shelve marshal".split())
 # The only places that may catch everything, and why.
 BROAD_EXCEPT = {
+    "generator/backends/owner.py": "the model's thread must outlive any request; the error goes to whoever waits",
     "app/sse.py": "the response has begun, so an error can only be told as an event; it is logged whole",
 }
 # The environment is read in app/config.py. This one sets a default for a library, and reads nothing of ours.

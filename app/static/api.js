@@ -53,11 +53,11 @@ function parse(text) {
 }
 
 // The events of one question, as {name, data}. An error event is thrown as a Problem.
-export async function* ask(question, collection, signal) {
+export async function* ask(question, collection, earlier, signal) {
   const response = await reach("/ask", {
     method: "POST",
     headers: { "Content-Type": "application/json", Accept: "text/event-stream" },
-    body: JSON.stringify({ question, collection }),
+    body: JSON.stringify({ question, collection, history: earlier.map((asked) => ({ question: asked })) }),
     signal,
   });
   const kind = response.headers.get("Content-Type") || "";

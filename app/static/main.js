@@ -14,7 +14,10 @@ const question = $("question");
 const collection = $("collection"); // a select, a hidden input, or not there
 const conversation = $("conversation");
 
+const HISTORY = 6; // earlier questions that go with the next one, so that "it" can be understood
+
 let asked = 0;
+const history = []; // what was asked so far, oldest first
 let running = null; // the AbortController of the question under way
 
 function announce(text) {
@@ -47,7 +50,8 @@ async function send(text, scope) {
   turn.element.scrollIntoView({ block: "start" });
   refresh();
   try {
-    await follow(turn, ask(text, scope, controller.signal));
+    await follow(turn, ask(text, scope, history.slice(-HISTORY), controller.signal));
+    history.push(text);
   } catch (error) {
     if (controller.signal.aborted) turn.stop();
     else turn.fail(error instanceof Problem ? error : new Problem(t("error_title"), t("error_protocol")));

@@ -13,6 +13,11 @@ from tests.app.events import SentEvent, parse_events
 ANSWER_KEYS = {"id", "status", "reason", "question", "answer", "short_answer", "confidence", "claims", "citations"} | {
     "passages",
     "timings_ms",
+    "rewritten_question",
+    "unanswered",
+    "calculations",
+    "dropped",
+    "notice",
 }
 CITATION_KEYS = {"n", "document_id", "path", "title", "page", "start", "end", "quote", "content_sha256"}
 PASSAGE_KEYS = {"chunk_id", "path", "score", "dense", "lexical", "text"}

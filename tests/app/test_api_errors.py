@@ -110,6 +110,12 @@ def test_another_method_is_not_allowed_and_the_right_one_is_named(client: FlaskC
     assert expected in response.headers.get("Allow", ""), "RFC 9110: a 405 must carry Allow"
 
 
+def test_a_page_for_a_browser_carries_the_same_headers_as_the_problem(client: FlaskClient) -> None:
+    response = client.get("/ask", headers={"Accept": "text/html"})
+    assert (response.status_code, response.content_type[:9]) == (405, "text/html")
+    assert "POST" in response.headers.get("Allow", "")
+
+
 def test_an_error_nobody_foresaw_says_nothing_of_the_inside(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -33,6 +33,11 @@ def test_the_object_is_the_one_of_the_rest_interface(shell: Shell) -> None:
         "citations",
         "passages",
         "timings_ms",
+        "rewritten_question",
+        "unanswered",
+        "calculations",
+        "dropped",
+        "notice",
     }
     assert answer["status"] == "answered"
     assert answer["citations"][0]["quote"] in answer["answer"]
@@ -107,7 +112,7 @@ def test_before_anything_is_indexed_it_says_what_to_run(shell: Shell, tmp_path: 
     [
         ({"TENKYO_HOEM": "x"}, 2, "TENKYO_HOEM"),
         ({"TENKYO_PORT": "x"}, 2, "port"),
-        ({"TENKYO_LLM": "gpt"}, 2, "TENKYO_LLM"),
+        ({"TENKYO_LLM": "/no/such/model"}, 5, "/no/such/model"),
         ({"TENKYO_DATABASE_URL": "nonsense"}, 2, "TENKYO_DATABASE_URL"),
         ({"TENKYO_DATABASE_URL": "postgresql://user@host:port/name"}, 2, "TENKYO_DATABASE_URL"),
         ({"TENKYO_DATABASE_URL": "postgresql://u:verysecret@127.0.0.1:1/x"}, 5, "127.0.0.1"),

@@ -34,6 +34,8 @@ class Question:
 QUESTIONS = [Question(**json.loads(line)) for line in (EXAMPLES / "questions.jsonl").read_text("utf-8").splitlines()]
 ANSWERABLE = [question for question in QUESTIONS if question.answerable]
 UNANSWERABLE = [question for question in QUESTIONS if not question.answerable]
+# The PDF reader finds no headings.
+WITH_HEADINGS = sorted(path.name for path in (EXAMPLES / "handbook").iterdir() if path.suffix != ".pdf")
 BY_ID = {question.id: question for question in QUESTIONS}
 
 
@@ -148,9 +150,10 @@ def _right(answers: dict[str, AnswerModel], question: Question) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", sorted(path.name for path in (EXAMPLES / "handbook").iterdir()))
+@pytest.mark.parametrize("file", WITH_HEADINGS)
 def test_no_heading_of_the_handbook_is_shown_as_an_answer(answers: dict[str, AnswerModel], file: str) -> None:
     headings = read_document(file, (EXAMPLES / "handbook" / file).read_bytes()).headings
+    assert headings
     shown = [c for answer in answers.values() for c in answer.citations if PurePath(c.path).name == file]
     in_heading = [c.quote for c in shown if any(c.start < h.end and h.start < c.end for h in headings)]
     assert in_heading == []

@@ -117,7 +117,7 @@ def test_without_a_collection_the_only_one_is_asked(store: Store, folder: Path) 
     service = open_service(store)
     assert service.ask(ENGLISH, None).status == "answered"
     index(store, folder / "expenses.txt", collection="other")
-    with pytest.raises(UnknownCollection, match=r"default.*handbook, other"):
+    with pytest.raises(UnknownCollection, match=r"several.*handbook, other"):
         service.ask(ENGLISH, None)
     assert service.ask(ENGLISH, "handbook").status == "answered"
     assert service.ask(ENGLISH, "other").status == "abstained"

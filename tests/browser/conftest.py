@@ -3,7 +3,7 @@
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,9 +47,16 @@ class HeldService(Service):
         self.gate = threading.Event()
         self.failing = False
 
-    def ask_events(self, question: str, collection: str | None, path: str | None = None) -> Iterator[Event]:
+    def ask_events(
+        self,
+        question: str,
+        collection: str | None,
+        path: str | None = None,
+        history: Sequence[str] = (),
+        cancelled: threading.Event | None = None,
+    ) -> Iterator[Event]:
         """The events of the service, held back before the answer."""
-        for event in super().ask_events(question, collection, path):
+        for event in super().ask_events(question, collection, path, history, cancelled):
             if event.name == "answer":
                 assert self.gate.wait(30)
                 if self.failing:
@@ -87,7 +94,7 @@ def running_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site.index()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("generator.extractive.evidence_models", handmade_evidence)
+        patch.setattr("generator.ranking.evidence_models", handmade_evidence)
         thread.start()
         yield site
         server.shutdown()
