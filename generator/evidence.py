@@ -100,6 +100,7 @@ _COUNTED_JA = re.compile(
     r"何([ァ-ヴー]{2,}|か月|カ月|ヶ月|時間|週間|年間|[日人回円年月時分秒個台件割度歳社枚名部階週倍番点本冊通条章号])"
 )
 _COUNTED_EN = re.compile(r"\bhow many (?:\w+ )?([a-z]{3,})", re.IGNORECASE)
+_GRAMMAR = re.compile(r"[\u3041-\u309f]+")
 _IDENTIFIER = re.compile(r"\b(?=\w*\d)(?=\w*[A-Za-z])[\w-]+|\b[A-Z]{2,}\b")
 
 FEATURES = (
@@ -163,7 +164,7 @@ def features(
     question: str, retrieval: Retrieval, sentences: Sequence[Sentence], query: Vectors | None, embed: EmbedSentences
 ) -> Features:
     """Shape (len(sentences), len(FEATURES)). Without a query vector (a script the model cannot read) cosines are 0."""
-    wanted = question_terms(question)
+    wanted = _content_terms(question)
     weights = {term: retrieval.rarity.get(term, 1.0) + 0.05 for term in wanted}
     total = sum(weights.values()) or 1.0
     kind = next((answers for asks, answers in _QUESTION_KINDS if asks.search(question)), ())
@@ -209,6 +210,12 @@ def features(
     if query is not None and sentences:
         _add_cosines(matrix, sentences, query, embed)
     return matrix
+
+
+def _content_terms(question: str) -> list[str]:
+    """The question's terms without bigrams of hiragana alone, which are mostly grammar; all if there are no others."""
+    every = question_terms(question)
+    return [term for term in every if not _GRAMMAR.fullmatch(term)] or every
 
 
 def _counted(question: str) -> re.Pattern[str] | None:

@@ -5,7 +5,8 @@
 Questions of the training sets are put to the real retriever over all passages of their set. A sentence is positive if
 it lies in the question's own passage and holds one of the annotated answers. Every question is also asked with its own
 passages taken away: what is then found looks relevant and does not answer; so do the passages of questions that were
-written to have no answer. Writes generator/evidence_weights.json.
+written to have no answer. And it is asked with the passages of another question, which are on another subject.
+Writes generator/evidence_weights.json.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from generator.evidence import FEATURES, EmbedSentences, Features, features, sen
 from generator.scoring import WEIGHTS_FILE, Linear, answer_features
 from indexer.embedder import Embedder, EmbedderSettings, SentenceTransformerEmbedder, Vectors
 from indexer.ingest import IngestSettings, Store, ingest
+from retriever.passages import Passage
 from retriever.search import Retriever
 
 _SETS = {
@@ -77,11 +79,14 @@ def _examples(data: Path, language: str) -> Iterator[Example]:
                 ingest(store, embedder, kind, [home / "texts"], IngestSettings())
                 retriever = Retriever(store, embedder)
                 embed = _remember(embedder)
+                before: tuple[Passage, ...] = ()
                 for n, (question, number, answers) in enumerate(questions[:max_questions]):
                     retrieval = retriever.retrieve(question, kind)
                     own = f"{number:05d}.txt"
                     rest = tuple(p for p in retrieval.passages if own not in p.source.paths)
-                    for found in (retrieval, replace(retrieval, passages=rest)):
+                    strange = tuple(p for p in before if own not in p.source.paths)
+                    before = retrieval.passages
+                    for found in (retrieval, *(replace(retrieval, passages=p) for p in (rest, strange))):
                         sentences = sentences_of(found.passages)
                         if not sentences:
                             continue
