@@ -40,6 +40,8 @@ def read_markdown(data: bytes) -> ExtractedDocument:
     source = _without_directives(source)
     builder = TextBuilder()
     _add_blocks(builder, _PARSER.parse(source))
+    if title and builder.is_empty:  # a page of front matter alone still says what it is called
+        builder.block(title)
     return builder.build(title=title, media_type="text/markdown")
 
 
