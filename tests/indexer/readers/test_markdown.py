@@ -154,9 +154,10 @@ def test_mdx_and_long_suffixes_are_markdown_too() -> None:
         assert read_document(f"a.{suffix}", b"# Leave\n\nx").title == "Leave"
 
 
-def test_a_page_of_markup_alone_is_refused() -> None:
+def test_a_page_of_markup_alone_is_refused_unless_it_has_a_title() -> None:
     with pytest.raises(UnreadableDocument, match="no text"):
-        read("---\ntitle: Nothing\n---\n\n<!-- only a comment -->\n")
+        read("---\nlayout: wide\n---\n\n<!-- only a comment -->\n")
+    assert text_of("---\ntitle: Coming soon\n---\n\n<!-- only a comment -->\n") == "Coming soon"
 
 
 @pytest.mark.parametrize(
