@@ -31,12 +31,12 @@ from generator.backends.transformers import TransformersLLM, TransformersSetting
 from generator.llm import Deadlines, Message, Request
 
 SHAPES: dict[str, Any] = {
-    # https://huggingface.co/Qwen/Qwen3-4B/blob/main/config.json
+    # config.json of Qwen/Qwen3-4B
     "qwen3-4b": lambda: Qwen3Config(
         vocab_size=151936, hidden_size=2560, intermediate_size=9728, num_hidden_layers=36, num_attention_heads=32,
         num_key_value_heads=8, head_dim=128, max_position_embeddings=40960, tie_word_embeddings=True,
     ),
-    # https://huggingface.co/meta-llama/Llama-3.1-8B/blob/main/config.json
+    # config.json of meta-llama/Llama-3.1-8B
     "llama3.1-8b": lambda: LlamaConfig(
         vocab_size=128256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32,
         num_key_value_heads=8, max_position_embeddings=131072, tie_word_embeddings=False,
