@@ -184,7 +184,9 @@ class Service:
         """The collection asked for; without one, the only one there is, else "default"."""
         if collection is not None:
             return collection
-        names = [c.name for c in self.collections()]
+        with self._store.sessions() as session:
+            published = select(Collection.name).where(Collection.generation > 0).order_by(Collection.name)
+            names = list(session.scalars(published))
         if len(names) > 1 and DEFAULT_COLLECTION not in names:
             raise UnknownCollection(f"there are several collections, name one: {', '.join(names)}")
         return names[0] if len(names) == 1 else DEFAULT_COLLECTION

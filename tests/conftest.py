@@ -14,7 +14,6 @@ from app.database import database_url, open_database, upgrade
 from indexer.ingest import Store
 from tests.fakes import HashEmbedder, ReaderInProcess, handmade_evidence
 
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 # A test machine that is busy is no failure.
@@ -140,14 +139,6 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     upgrade(url)
     home.mkdir()
     return Store(open_database(url), home)
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The development corpora and question sets, which do not ship with the project."""
-    if not SHARED_DATA.is_dir():
-        pytest.skip(f"needs the development data in {SHARED_DATA}")
-    return SHARED_DATA
 
 
 Write = Callable[[str, str], Path]
