@@ -18,6 +18,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from app.database import database_url, open_database
+from benchmarks.machine import describe_processor
 from indexer.analysis import question_terms
 from indexer.embedder import EmbedderSettings, SentenceTransformerEmbedder
 from indexer.ingest import IngestSettings, Store, ingest
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--sets", nargs="+", default=["qa_en", "qa_ja"])
     arguments = parser.parse_args()
-    print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {_processor()}")
+    print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {describe_processor()}")
     print("| set | passages | questions | method | recall@1 | recall@5 |\n|---|---|---|---|---|---|")
     for name in arguments.sets:
         _measure(arguments.data / "dev" / f"{name}.jsonl.gz", name)
@@ -79,15 +80,6 @@ def _rank(paths: Sequence[str], wanted: str) -> int:
     """Position of the wanted document among the distinct documents found, from 0; a large number if it is not there."""
     distinct = list(dict.fromkeys(paths))
     return distinct.index(wanted) if wanted in distinct else 10**9
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{len(models)} cores of {models[0]}" if models else platform.processor()
 
 
 if __name__ == "__main__":
