@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from generator.answer import Answer, Shown
-from generator.conversation import Turn, stand_alone_by_model, stand_alone_by_rule
+from generator.conversation import Turn, other_words, stand_alone_by_model, stand_alone_by_rule
 from generator.extractive import Extractive
+from generator.finding import Found, confidence_of, join_found
 from generator.llm import LLMError
-from generator.ranking import Ranked
+from generator.parts import join_answers
 from generator.writer import Writer
-from retriever.search import Retrieval
 
 FALLBACK_NOTICE = {
     "en": "The language model could not be reached: this answer is made of sentences of the sources, word for word.",
@@ -45,23 +45,47 @@ class Answering:
                 raise
             return stand_alone_by_rule(question, history)
 
+    def other_words(self, question: str, found: Sequence[Found], cancelled: threading.Event) -> str | None:
+        """What to search with once more, if what was found is not enough and there is a model to ask."""
+        if self.writer is None or confidence_of(found) >= self.writer.settings.search_again:
+            return None
+        try:
+            return other_words(
+                question, self.writer.llm, self.writer.prompts, self.writer.settings.deadlines, cancelled
+            )
+        except LLMError:
+            if self.fallback == "error":
+                raise
+            return None
+
     def stream(
         self,
         question: str,
-        retrieval: Retrieval,
-        ranked: Ranked,
+        found: Sequence[Found],
         cancelled: threading.Event,
         language: str,
         marker: str | None = None,
     ) -> Iterator[Shown | Answer]:
         """Claims as they pass, then the answer. Raises LLMError if the model fails and there is no fallback."""
         if self.writer is None:
-            yield from self.extractive.stream(question, retrieval, ranked, cancelled)
+            yield from self._verbatim(question, found, cancelled)
             return
+        whole = join_found(question, found)
         try:
-            yield from self.writer.stream(question, retrieval, ranked, cancelled, marker)
+            yield from self.writer.stream(question, whole.retrieval, whole.ranked, cancelled, marker)
         except LLMError:
             if self.fallback == "error":
                 raise
-            answer = self.extractive.answer(question, retrieval, ranked)
-            yield replace(answer, notice=FALLBACK_NOTICE[language])
+            yield replace(self._join(question, found), notice=FALLBACK_NOTICE[language])
+
+    def _verbatim(self, question: str, found: Sequence[Found], cancelled: threading.Event) -> Iterator[Shown | Answer]:
+        answer = self._join(question, found)
+        for claim in answer.claims:
+            if cancelled.is_set():
+                return
+            yield Shown(claim, tuple(c for c in answer.citations if c.n in claim.citations))
+        yield answer
+
+    def _join(self, question: str, found: Sequence[Found]) -> Answer:
+        answers = [(f.question, self.extractive.answer(f.question, f.retrieval, f.ranked)) for f in found]
+        return replace(answers[0][1], question=question) if len(answers) == 1 else join_answers(question, answers)

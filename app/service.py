@@ -31,9 +31,9 @@ from app.schemas import (
 from generator.answer import Answer, Shown
 from generator.backends.registry import open_backend
 from generator.conversation import MAX_TURNS, Turn
+from generator.finding import Finder, Found, confidence_of, join_found
 from generator.prompt import load_prompts
 from generator.question import check_question
-from generator.ranking import rank
 from generator.record import forget_answers, load_answer, store_answer
 from generator.sentences import is_unspaced
 from generator.support import RuleVerifier
@@ -44,7 +44,7 @@ from indexer.identity import format_id, parse_id
 from indexer.ingest import Store
 from indexer.tables import Chunk, Collection, Content, Document
 from retriever.errors import UnknownCollection
-from retriever.search import Retrieval, Retriever
+from retriever.search import Retriever
 
 DEFAULT_COLLECTION = "default"
 
@@ -79,6 +79,7 @@ class Service:
         self._store = store
         self._embedder = embedder
         self._retriever = Retriever(store, embedder)
+        self._finder = Finder(self._retriever, embedder)
         self._answering = answering or Answering()
         self._keep_answers = timedelta(days=keep_answers_days)
 
@@ -109,12 +110,16 @@ class Service:
         turns = [Turn(check_question(earlier)) for earlier in history[-MAX_TURNS:]]
         yield Event("status", {"stage": "retrieving"})
         understood = self._answering.stand_alone(question, turns, cancelled)
-        retrieval = self._retriever.retrieve(understood, name, path)
-        yield Event("passages", {"passages": [passage_model(p).model_dump() for p in retrieval.passages]})
+        found: Sequence[Found] = self._finder.find_parts(understood, name, path)
+        query = self._answering.other_words(understood, found, cancelled)
+        if query is not None:
+            yield Event("status", {"stage": "retrieving", "query": query})
+            found = self._search_again(query, understood, found, name, path)
+        passages = join_found(understood, found).retrieval.passages
+        yield Event("passages", {"passages": [passage_model(passage).model_dump() for passage in passages]})
         yield Event("status", {"stage": "checking"})
-        ranked = rank(understood, retrieval, self._embedder)
         language = "ja" if is_unspaced(question) else "en"
-        for item in self._answering.stream(understood, retrieval, ranked, cancelled, language):
+        for item in self._answering.stream(understood, found, cancelled, language):
             if cancelled.is_set():
                 return
             if isinstance(item, Shown):
@@ -126,7 +131,7 @@ class Service:
                 )
                 model = answer_model(format_id(secrets.randbits(63)), answer)
                 model.timings_ms["total"] = round((time.perf_counter() - started) * 1000, 2)
-                self._record(model, answer, name, path, retrieval, turns)
+                self._record(model, answer, name, path, query, found, turns)
                 yield Event("answer", model)
 
     def replay(self, answer_id: str) -> Replay:
@@ -136,13 +141,15 @@ class Service:
         trace = record["trace"]
         marker = str(trace["marker"]) if isinstance(trace, dict) else None
         path = None if record["path"] is None else str(record["path"])
-        retrieval = self._retriever.retrieve(understood, str(record["collection"]), path)
-        ranked = rank(understood, retrieval, self._embedder)
+        collection, query = str(record["collection"]), record.get("search_query")
+        found: Sequence[Found] = self._finder.find_parts(understood, collection, path)
+        if query is not None:
+            found = self._search_again(str(query), understood, found, collection, path)
         language = "ja" if is_unspaced(understood) else "en"
-        *_, last = self._answering.stream(understood, retrieval, ranked, threading.Event(), language, marker)
+        *_, last = self._answering.stream(understood, found, threading.Event(), language, marker)
         assert isinstance(last, Answer)
         made = answer_model(answer_id, replace(last, question=str(record["question"]))).model_dump()
-        now = {**made, "generation": retrieval.generation, "embedder": self._embedder.fingerprint}
+        now = {**made, "generation": found[0].retrieval.generation, "embedder": self._embedder.fingerprint}
         now["llm"] = self._answering.name
         now["trace"] = asdict(last.trace) if last.trace else None
         compared = ("generation", "embedder", "llm", "status", "reason", "answer", "citations")
@@ -152,13 +159,21 @@ class Service:
             differing.append("draft")
         return Replay(str(record["answer"]), str(now["answer"]), tuple(differing))
 
+    def _search_again(
+        self, query: str, question: str, found: Sequence[Found], collection: str, path: str | None
+    ) -> Sequence[Found]:
+        """What other words find, if it is more likely to answer."""
+        again = self._finder.find(query, collection, path)
+        return [replace(again, question=question)] if again.ranked.confidence > confidence_of(found) else found
+
     def _record(
         self,
         model: AnswerModel,
         answer: Answer,
         collection: str,
         path: str | None,
-        retrieval: Retrieval,
+        query: str | None,
+        found: Sequence[Found],
         turns: Sequence[Turn],
     ) -> None:
         if not self._keep_answers:
@@ -166,8 +181,9 @@ class Service:
         record = model.model_dump()
         record["collection"] = collection
         record["path"] = path
+        record["search_query"] = query
         record["history"] = [turn.question for turn in turns]
-        record["generation"] = retrieval.generation
+        record["generation"] = found[0].retrieval.generation
         record["embedder"] = self._embedder.fingerprint
         record["llm"] = self._answering.name
         record["chunks"] = [

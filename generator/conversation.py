@@ -67,3 +67,21 @@ def stand_alone_by_model(
     if "\n" in rewritten or len(new) > max(2, len(known) // 4):
         return stand_alone_by_rule(question, history)
     return rewritten
+
+
+def other_words(
+    question: str, llm: LLM, prompts: Prompts, deadlines: Deadlines, cancelled: threading.Event
+) -> str | None:
+    """The model's wording for a second search, if it is one line, a valid question, and another one."""
+    request = Request(
+        messages=data_messages(prompts.texts["search_again"], new_marker(), (("Question", [question]),)),
+        max_tokens=_REWRITE_TOKENS,
+        deadlines=deadlines,
+        cancelled=cancelled,
+    )
+    text = "".join(llm.generate(request)).strip().strip('"“”「」')
+    try:
+        query = check_question(text)
+    except InvalidQuestion:
+        return None
+    return query if "\n" not in query and query.casefold() != question.casefold() else None

@@ -3,14 +3,12 @@
 Needs no language model. It cannot invent: what it shows is a span of a stored text.
 """
 
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from generator.answer import Answer, Citation, Claim, Reason, Shown, Status, abstain
+from generator.answer import Answer, Citation, Claim, Reason, Status, abstain
 from generator.evidence import Sentence
 from generator.ranking import Ranked
 from indexer.analysis import is_meaningful
@@ -45,17 +43,6 @@ class Extractive:
     def name(self) -> str:
         """For the record of the answer."""
         return "extractive"
-
-    def stream(
-        self, question: str, retrieval: Retrieval, ranked: Ranked, cancelled: threading.Event
-    ) -> Iterator[Shown | Answer]:
-        """The claims of the answer, then the answer."""
-        answer = self.answer(question, retrieval, ranked)
-        for claim in answer.claims:
-            if cancelled.is_set():
-                return
-            yield Shown(claim, tuple(c for c in answer.citations if c.n in claim.citations))
-        yield answer
 
     def answer(self, question: str, retrieval: Retrieval, ranked: Ranked) -> Answer:
         """A verbatim answer, or an abstention with its reason and the nearest passages."""

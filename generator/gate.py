@@ -85,9 +85,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """`min_support`: fitted on training claims (docs/quality.md). `candidates`: sources tried in a repair."""
+    """`min_support`: chosen on training claims (docs/decisions.md). `candidates`: sources tried in a repair."""
 
-    min_support: float = 0.5
+    min_support: float = 0.7
     candidates: int = 6
     same_subject: float = 0.5
 

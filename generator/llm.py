@@ -71,13 +71,15 @@ class Request:
 
     `sources` maps the ids that may be cited to the sentences they stand for; empty means free text (a rewritten
     question, say), and then nothing constrains the output. `bare_question` is the negative prompt of context-aware
-    decoding. Setting `cancelled` stops the generation within 2 s, as does closing the iterator.
+    decoding. `schema_messages` are the messages for a server that holds its model to the JSON schema of a draft.
+    Setting `cancelled` stops the generation within 2 s, as does closing the iterator.
     """
 
     messages: tuple[Message, ...]
     max_tokens: int
     sources: Mapping[int, str] = field(default_factory=dict)
     bare_question: str = ""
+    schema_messages: tuple[Message, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     deadlines: Deadlines = field(default_factory=Deadlines)
     cancelled: threading.Event = field(default_factory=threading.Event)

@@ -16,7 +16,7 @@ from generator.llm import Message
 from indexer.readers.builder import clean_text
 
 PROMPTS_FOLDER = Path(__file__).with_name("prompts")
-NAMES = ("answer", "answer_json", "rewrite_question", "restate")
+NAMES = ("answer", "answer_json", "rewrite_question", "restate", "search_again")
 CountTokens = Callable[[str], int]
 
 

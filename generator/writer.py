@@ -25,12 +25,16 @@ _RESERVED_TOKENS = 64
 
 @dataclass(frozen=True, slots=True)
 class WriterSettings:
-    """Budgets in tokens of the model. Below `min_confidence` that the passages answer, the model is not asked."""
+    """Budgets in tokens of the model. Below `min_confidence` that the passages answer, the model is not asked.
+
+    Below `search_again` the model is first asked once for other words to search with.
+    """
 
     max_answer_tokens: int = 700
     max_evidence: int = 60
     max_claims: int = 12
     min_confidence: float = 0.1
+    search_again: float = 0.15
     sampling: Sampling = field(default_factory=Sampling)
     deadlines: Deadlines = field(default_factory=Deadlines)
     gate: GateSettings = field(default_factory=GateSettings)
@@ -78,15 +82,16 @@ class Writer:
     def _request(
         self, question: str, ranked: Ranked, cancelled: threading.Event, marker: str
     ) -> tuple[Request, list[Sentence]]:
-        structured = getattr(self.llm, "structured", False)
-        instructions = self.prompts.texts["answer_json" if structured else "answer"]
-        fixed = self.llm.count_tokens(instructions) + self.llm.count_tokens(question) + _RESERVED_TOKENS
+        texts = self.prompts.texts
+        instructions = max(self.llm.count_tokens(texts[name]) for name in ("answer", "answer_json"))
+        fixed = instructions + self.llm.count_tokens(question) + _RESERVED_TOKENS
         answer_tokens = min(self.settings.max_answer_tokens, max(64, self.llm.context_tokens // 4))
         budget = self.llm.context_tokens - fixed - answer_tokens
         scored = list(zip(ranked.logits.tolist(), ranked.sentences, strict=True))
         evidence = fit_evidence(scored, self.llm.count_tokens, budget, self.settings.max_evidence)
         request = Request(
-            messages=answer_messages(instructions, marker, evidence, question),
+            messages=answer_messages(texts["answer"], marker, evidence, question),
+            schema_messages=answer_messages(texts["answer_json"], marker, evidence, question),
             max_tokens=answer_tokens,
             sources={number: sentence.text for number, sentence in enumerate(evidence, start=1)},
             bare_question=question,

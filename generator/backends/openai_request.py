@@ -89,14 +89,16 @@ def payload(request: Request, model: str, dialect: Dialect) -> dict[str, Any]:
     """The body of the request. `guidance` has no counterpart in this protocol and is not sent."""
     sampling = request.sampling
     options = {"temperature": sampling.temperature, "top_p": sampling.top_p, "seed": sampling.seed}
+    by_schema = bool(request.sources) and dialect.structured
+    messages = (request.schema_messages if by_schema else ()) or request.messages
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "messages": [{"role": message.role, "content": message.content} for message in messages],
         "stream": True,
         dialect.limit: request.max_tokens,
         **{name: value for name, value in options.items() if name not in dialect.without},
     }
-    if request.sources and dialect.structured:
+    if by_schema:
         schema = {"name": "draft", "strict": True, "schema": draft_schema(request.sources)}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     return body

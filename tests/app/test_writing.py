@@ -35,9 +35,13 @@ def serve(store: Store, write: Write) -> Serve:
     )
     ingest(store, HashEmbedder(), "handbook", [folder], IngestSettings())
 
-    def _serve(reply: Reply | Callable[[Request], Reply], fallback: str = "error") -> tuple[Service, ScriptedLLM]:
+    def _serve(
+        reply: Reply | Callable[[Request], Reply], fallback: str = "error", search_again: float = 0.0
+    ) -> tuple[Service, ScriptedLLM]:
         llm = ScriptedLLM(reply if callable(reply) else [reply])
-        writer = Writer(llm, RuleVerifier(), load_prompts(), WriterSettings(min_confidence=0.0))
+        writer = Writer(
+            llm, RuleVerifier(), load_prompts(), WriterSettings(min_confidence=0.0, search_again=search_again)
+        )
         answering = Answering(writer=writer, fallback=fallback)  # type: ignore[arg-type]
         return Service(store, HashEmbedder(), answering), llm
 
@@ -216,3 +220,43 @@ def test_a_recorded_answer_is_made_again_word_for_word(serve: Serve) -> None:
 def test_a_useless_draft_ends_in_an_abstention(serve: Serve, draft: str) -> None:
     answer = serve(draft)[0].ask(LEAVE, "handbook")
     assert (answer.status, answer.claims) == ("abstained", [])
+
+
+def test_other_words_are_searched_once_when_too_little_is_found(serve: Serve) -> None:
+    def reply(r: Request) -> str:
+        if not r.sources:
+            return "How many days of parental leave does each parent get?"
+        return f"Each parent gets 45 days of leave. [{cite(r, '45')}]"
+
+    service, llm = serve(reply, search_again=1.1)
+    answer = service.ask("Time off for newborns?", "handbook")
+    assert [bool(request.sources) for request in llm.requests] == [False, True]
+    assert "Time off for newborns?" in llm.requests[1].messages[1].content, "the question asked is the one answered"
+    assert answer.rewritten_question is None
+    assert answer.answer == "Each parent gets 45 days of leave. [1]"
+    assert service.answer(answer.id).record["search_query"] == LEAVE
+    assert service.replay(answer.id).differing == ()
+
+
+@pytest.mark.parametrize("words", ["", "two\nlines", "TIME off for newborns?", "x" * 5000])
+def test_useless_other_words_change_nothing(serve: Serve, words: str) -> None:
+    service, llm = serve(lambda r: words if not r.sources else "", search_again=1.1)
+    answer = service.ask("Time off for newborns?", "handbook")
+    assert service.answer(answer.id).record["search_query"] is None
+    assert len(llm.requests) == 2
+
+
+def test_each_part_of_a_question_finds_its_own_evidence(serve: Serve) -> None:
+    service, llm = serve(
+        lambda r: f"Each parent gets 45 days. [{cite(r, '45')}]\n165 pounds a night. [{cite(r, '165')}]"
+    )
+    answer = service.ask("How many days of parental leave are there and what does a hotel in London cost?", "handbook")
+    assert {claim.text for claim in answer.claims} == {"Each parent gets 45 days.", "165 pounds a night."}
+    assert len(llm.requests) == 1
+
+
+def test_without_a_model_the_parts_are_answered_by_the_sources(service: Service) -> None:
+    answer = service.ask("How many days of parental leave do I get and who is the emperor of Mars?", None)
+    assert answer.status == "partial"
+    assert answer.unanswered == ["who is the emperor of Mars?"]
+    assert answer.claims

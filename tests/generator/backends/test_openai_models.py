@@ -1,10 +1,11 @@
 """What the backend finds out about a server: structured output, parameters, the model and its context."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from generator.llm import LLMUnavailable
+from generator.llm import LLMUnavailable, Message
 from tests.generator.backends.openai_fixtures import KEY, ask, backend
 from tests.generator.backends.scripted_server import (
     Exchange,
@@ -30,6 +31,14 @@ class TestStructuredOutput:
         assert set(schema["properties"]) == {"claims", "unanswered", "calculations"}
         assert json.dumps(schema).count('"enum": [2, 4]') == 2
         assert "response_format" not in server.bodies[1]  # free text
+
+    def test_the_instructions_go_with_the_notation_that_is_asked_for(self) -> None:
+        request = replace(ask(SOURCES), schema_messages=(Message("user", "Reply in JSON."),))
+        with ScriptedServer(without_schema(speak("Yes. [4]"))) as server, backend(server) as llm:
+            list(llm.generate(request))
+        sent = [body["messages"] for body in server.bodies]
+        assert sent[0] == [{"role": "user", "content": "Reply in JSON."}]
+        assert sent[1] == [{"role": m.role, "content": m.content} for m in request.messages]
 
     @pytest.mark.parametrize("code", [400, 422])
     def test_a_server_that_refuses_it_is_asked_without_and_not_again(self, code: int) -> None:
