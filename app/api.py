@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from app import sse
+from app.client import gone_check
 from app.openapi import Parameter, Route, openapi_document
 from app.pages import render_document
 from app.schemas import (
@@ -21,10 +22,11 @@ from app.schemas import (
     HealthModel,
     RecordModel,
 )
-from app.service import Service
+from app.service import Event, Service
 
 _DESCRIPTION = "Answers from your own documents: every sentence rests on a source sentence that you can open."
 _MAX_LIMIT = 1000
+_CLIENT_CLOSED_REQUEST = 499  # nginx's name for it; nobody reads this answer
 Model = TypeVar("Model", bound=BaseModel)
 _COLLECTION = Parameter(
     "collection", "Name of the collection; may be left out when there is only one.", {"type": "string"}
@@ -89,15 +91,16 @@ def _views(service: Service) -> dict[str, Callable[..., Response | str]]:
     def ask() -> Response:
         asked = _read_json(AskRequest)
         history = [turn.question for turn in asked.history]
+        cancelled, gone = threading.Event(), gone_check(request.environ)
+        events = service.ask_events(asked.question, asked.collection, asked.path, history, cancelled)
         if request.accept_mimetypes.best_match(["application/json", sse.MEDIA_TYPE]) == sse.MEDIA_TYPE:
-            cancelled = threading.Event()
-            events = service.ask_events(asked.question, asked.collection, asked.path, history, cancelled)
             # The first events are taken here: a bad question or collection is then a proper problem response.
             first = list(itertools.islice(events, 2))
             headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-            body = sse.stream(first, events, cancelled)
+            body = sse.stream(first, events, cancelled, gone)
             return Response(body, content_type=f"{sse.MEDIA_TYPE}; charset=utf-8", headers=headers)
-        return _json(service.ask(asked.question, asked.collection, asked.path, history))
+        answer = _last(sse.follow(events, cancelled, gone))
+        return _json(answer) if answer else Response(status=_CLIENT_CLOSED_REQUEST)
 
     def collections() -> Response:
         return _json(CollectionList(collections=service.collections()))
@@ -138,6 +141,17 @@ def _views(service: Service) -> dict[str, Callable[..., Response | str]]:
 
 def _json(model: BaseModel) -> Response:
     return current_app.response_class(model.model_dump_json(), content_type="application/json")
+
+
+def _last(events: Iterable[Event | Exception | None]) -> AnswerModel | None:
+    """The answer at the end of the events; None if the client has left before."""
+    answer = None
+    for event in events:
+        if isinstance(event, Exception):
+            raise event
+        if event is not None and isinstance(event.data, AnswerModel):
+            answer = event.data
+    return answer
 
 
 def _read_json(kind: type[Model]) -> Model:

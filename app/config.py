@@ -57,6 +57,8 @@ class Settings(BaseSettings):
         float, Field(ge=1, le=5, description="Context-aware decoding of a local model; 1 is off.")
     ] = 1.0
     llm_answer_tokens: Annotated[int, Field(ge=32, description="Longest draft.")] = 700
+    llm_slots: Annotated[int, Field(ge=1, le=1024, description="Drafts that the model writes at a time.")] = 32
+    llm_queue: Annotated[int, Field(ge=0, le=4096, description="Drafts that may wait; more are refused (503).")] = 64
     llm_queue_seconds: Annotated[float, Field(gt=0, description="Longest wait for a free slot.")] = 30.0
     llm_first_token_seconds: Annotated[float, Field(gt=0, description="Longest wait for the first piece.")] = 60.0
     llm_answer_seconds: Annotated[float, Field(gt=0, description="Longest time for one draft.")] = 180.0
@@ -67,7 +69,7 @@ class Settings(BaseSettings):
     ] = "auto"
     host: Annotated[str, Field(description="Address on which `tenkyo serve` listens.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port on which `tenkyo serve` listens.")] = 8000
-    threads: Annotated[int, Field(ge=1, le=1024, description="Requests that `tenkyo serve` handles at a time.")] = 32
+    threads: Annotated[int, Field(ge=1, le=1024, description="Requests that `tenkyo serve` handles at a time.")] = 128
     max_file_mb: Annotated[int, Field(ge=1, description="Larger files are reported as failed.")] = 256
     reader_seconds: Annotated[float, Field(gt=0, description="Longest time that reading one file may take.")] = 60.0
     reader_memory_mb: Annotated[int, Field(ge=256, description="Memory that reading one file may take.")] = 2048
@@ -103,6 +105,8 @@ class Settings(BaseSettings):
             device=self.device,
             context_tokens=self.llm_context_tokens,
             quantization=self.llm_quantization,
+            slots=self.llm_slots,
+            queue=self.llm_queue,
         )
 
     def writer_settings(self) -> WriterSettings:

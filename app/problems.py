@@ -1,5 +1,6 @@
 """The one place where errors become HTTP problems (RFC 9457) and exit codes."""
 
+import math
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -58,20 +59,16 @@ KNOWN_ERRORS = tuple(_KINDS)
 def problem_of(error: Exception) -> Problem:
     """The problem that an error is to a client. Unknown errors say nothing of their inside: the log has it."""
     if isinstance(error, HTTPException):
-        status = error.code or 500
-        return Problem(type="about:blank", title=error.name, status=status, detail=error.description or error.name)
+        return _problem("about:blank", error.name, error.code or 500, error.description or error.name)
     if isinstance(error, ValidationError):
         detail = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors())
-        return Problem(type="tenkyo:invalid-request", title="The request is not valid", status=422, detail=detail)
+        return _problem("tenkyo:invalid-request", "The request is not valid", 422, detail)
     kind = _kind_of(error)
     if kind is None:
-        return Problem(
-            type="tenkyo:internal",
-            title="Internal error",
-            status=500,
-            detail="Something went wrong on our side and has been logged. Nothing was lost.",
-        )
-    return Problem(type=f"tenkyo:{kind.slug}", title=kind.title, status=kind.status, detail=message_of(error))
+        detail = "Something went wrong on our side and has been logged. Nothing was lost."
+        return _problem("tenkyo:internal", "Internal error", 500, detail)
+    wait = math.ceil(error.retry_after) if isinstance(error, LLMBusy) else None
+    return _problem(f"tenkyo:{kind.slug}", kind.title, kind.status, message_of(error), wait)
 
 
 def exit_code_of(error: Exception) -> int:
@@ -89,3 +86,7 @@ def message_of(error: Exception) -> str:
 
 def _kind_of(error: Exception) -> _Kind | None:
     return next((_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS), None)
+
+
+def _problem(name: str, title: str, status: int, detail: str, retry_after: int | None = None) -> Problem:
+    return Problem(type=name, title=title, status=status, detail=detail, retry_after=retry_after)

@@ -181,6 +181,7 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+    retry_after: Annotated[int | None, Field(description="Seconds after which trying again makes sense.")]
 
 
 def citation_model(citation: Citation) -> CitationModel:

@@ -1,7 +1,6 @@
 """The Flask application: routes, pages, error handling and security headers put together."""
 
 import logging
-import math
 
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -10,9 +9,9 @@ from app.api import register_api
 from app.pages import register_pages
 from app.problems import problem_of
 from app.service import Service
-from generator.llm import LLMBusy
 
 MAX_BODY_BYTES = 256 * 1024
+_RETRY_SECONDS = 5
 _SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -51,7 +50,7 @@ def _problem_response(error: Exception) -> Response:
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     if problem.status == 503:
-        response.headers["Retry-After"] = str(math.ceil(error.retry_after)) if isinstance(error, LLMBusy) else "5"
+        response.headers["Retry-After"] = str(problem.retry_after or _RETRY_SECONDS)
     return response
 
 

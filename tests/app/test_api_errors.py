@@ -22,7 +22,7 @@ def assert_problem(response: TestResponse, status: int, says: str = "") -> None:
     assert response.status_code == status
     assert response.content_type == "application/problem+json"
     problem = response.get_json()
-    assert set(problem) == {"type", "title", "status", "detail"}
+    assert set(problem) == {"type", "title", "status", "detail", "retry_after"}
     assert problem["status"] == status
     assert problem["type"]
     assert problem["title"]

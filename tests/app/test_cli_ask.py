@@ -162,7 +162,7 @@ def test_the_server_listens_where_the_settings_say(shell: Shell, served: Served)
     assert "http://127.0.0.1:8000" in result.stdout
     shell.run("serve", TENKYO_HOST="::1", TENKYO_PORT="1", TENKYO_THREADS="2")
     shell.run("serve", "--host", "0.0.0.0", "--port", "0", "--threads", "3", TENKYO_PORT="1")
-    assert served == [("127.0.0.1", 8000, 32), ("::1", 1, 2), ("0.0.0.0", 0, 3)]
+    assert served == [("127.0.0.1", 8000, 128), ("::1", 1, 2), ("0.0.0.0", 0, 3)]
 
 
 @pytest.mark.parametrize("flags", [("--port", "70000"), ("--port", "-1"), ("--threads", "0"), ("--threads", "-3")])

@@ -42,7 +42,7 @@ def test_every_setting_can_be_given_as_a_variable_and_as_a_line(name: str, monke
     numbers |= {"llm_context_tokens": "4096", "llm_temperature": "0.5", "llm_seed": "3", "llm_guidance": "1.5"}
     numbers |= {"llm_answer_tokens": "99", "llm_queue_seconds": "1.5", "llm_first_token_seconds": "2.5"}
     numbers |= {"llm_answer_seconds": "3.5", "keep_answers_days": "7", "llm_quantization": "8bit"}
-    numbers |= {"llm_fallback": "extractive"}
+    numbers |= {"llm_fallback": "extractive", "llm_slots": "4", "llm_queue": "5"}
     value = {**values, **numbers}.get(name, "something")
     write_config(f'{name} = "{value}"\n')
     from_file = getattr(load_settings(), name)

@@ -1,29 +1,30 @@
 """`tenkyo index` and `tenkyo serve` as real processes, with the real model, over real sockets."""
 
-import contextlib
-import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.app.events import SentEvent, parse_events
+from tests.app.serving import (
+    START_SECONDS,
+    TENKYO,
+    Server,
+    end,
+    free_port,
+    index_folder,
+    serving,
+    start,
+    wait_until_alive,
+)
 
 pytestmark = pytest.mark.slow
 
 QUESTION = "How many working days of paid parental leave does each parent get?"
-TENKYO = Path(sys.executable).with_name("tenkyo")
-START_SECONDS = 120.0
 STOP_SECONDS = 20.0  # it takes 2; gunicorn kills a worker that hangs after 30
 DOCUMENTS = {
     "leave.md": "# Leave policy\n\n## Parental leave\n\n"
@@ -33,93 +34,16 @@ DOCUMENTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A running `tenkyo serve`."""
-
-    process: subprocess.Popen[str]
-    port: int
-    environment: dict[str, str]
-
-    def request(self, method: str, path: str, body: object = None, accept: str = "*/*") -> tuple[int, str, str]:
-        """Status, media type and body of one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            headers = {"Content-Type": "application/json", "Accept": accept}
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
-            response = connection.getresponse()
-            return response.status, response.headers["Content-Type"], response.read().decode()
-        finally:
-            connection.close()
-
-    def ask(self, question: str) -> dict[str, Any]:
-        status, kind, body = self.request("POST", "/ask", {"question": question, "collection": "team"})
-        assert (status, kind) == (200, "application/json")
-        answer: dict[str, Any] = json.loads(body)
-        return answer
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def start(environment: dict[str, str], port: int, folder: Path) -> subprocess.Popen[str]:
-    """A server in a process group of its own, so that `end` leaves no worker behind."""
-    log = (folder / f"serve-{port}.log").open("w")
-    return subprocess.Popen(
-        [str(TENKYO), "serve", "--port", str(port)],
-        env=environment, cwd=folder, stdout=log, stderr=log, text=True, start_new_session=True,
-    )  # fmt: skip
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def wait_until_alive(process: subprocess.Popen[str], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"the server ended: {log.read_text()}"
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
-            connection.request("GET", "/healthz")
-            assert connection.getresponse().status == 200
-            return
-        except ConnectionError:
-            time.sleep(0.2)
-    pytest.fail(f"no answer after {START_SECONDS} s: {log.read_text()}")
-
-
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An indexed data folder, as the environment of the commands."""
-    root = tmp_path_factory.mktemp("server")
-    (root / "documents").mkdir()
-    for name, content in DOCUMENTS.items():
-        (root / "documents" / name).write_text(content, encoding="utf-8")
-    found = {name: value for name, value in os.environ.items() if not name.startswith("TENKYO_")}
-    found |= {"TENKYO_HOME": str(root / "home"), "TENKYO_DEVICE": "cpu"}
-    command = [str(TENKYO), "index", "documents", "--collection", "team", "--json"]
-    done = subprocess.run(command, env=found, cwd=root, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["indexed"] == len(DOCUMENTS)
-    return found
+    return index_folder(tmp_path_factory.mktemp("server"), DOCUMENTS)
 
 
 @pytest.fixture(scope="module")
 def server(environment: dict[str, str]) -> Iterator[Server]:
-    port, folder = free_port(), Path(environment["TENKYO_HOME"]).parent
-    process = start(environment, port, folder)
-    try:
-        wait_until_alive(process, port, folder / f"serve-{port}.log")
-        yield Server(process, port, environment)
-    finally:
-        end(process)
+    with serving(environment) as running:
+        yield running
 
 
 def test_it_is_alive_and_ready(server: Server) -> None:
@@ -140,14 +64,8 @@ def test_it_answers_over_a_socket(server: Server) -> None:
     assert json.loads(body)["text"][citation["start"] : citation["end"]] == citation["quote"]
 
 
-def read_events(server: Server, question: str) -> list[SentEvent]:
-    status, kind, body = server.request("POST", "/ask", {"question": question}, "text/event-stream")
-    assert (status, kind) == (200, "text/event-stream; charset=utf-8")
-    return parse_events(body)
-
-
 def test_it_streams_over_a_socket(server: Server) -> None:
-    events = read_events(server, QUESTION)
+    events = server.stream(QUESTION)
     names = [event.name for event in events]
     assert names[:3] == ["status", "passages", "status"]
     assert names[-1] == "answer"
