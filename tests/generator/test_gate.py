@@ -34,7 +34,7 @@ def test_what_is_true_is_not_dropped(gate: Gate) -> None:
     dropped = [v.draft.text for v in verdicts if v.text is None]
     assert len(dropped) <= 0.03 * len(verdicts), dropped
     in_own_words = [v for v in verdicts if v.action is Action.PASSED]
-    assert len(in_own_words) >= 0.8 * len(verdicts)  # the rest stand in the words of their source
+    assert len(in_own_words) >= 0.9 * len(verdicts)
 
 
 def test_every_citation_opens_the_exact_words(gate: Gate) -> None:
