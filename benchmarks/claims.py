@@ -6,7 +6,7 @@ A claim cites the sentence of its evidence that is most like it (cosine), as a m
 "No gate" shows every claim. "Similarity" is the gate of retrieval frameworks: it shows the claims most like their
 citation, as many as our gate shows in the claim's own words, so that both are compared at the same coverage.
 The verifier was fitted on the first 4,000 of train/claims_* in the order of seed 3 (training/support.py), never on dev.
-The gate's thresholds were chosen by `--sets train/claims_en --seed 3 --skip 4000 --limit 1000` and other `--min-support`.
+The gate's thresholds were chosen with `--sets train/claims_en --seed 3 --skip 4000 --limit 800`.
 """
 
 import argparse
