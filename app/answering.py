@@ -27,10 +27,9 @@ class Answering:
     writer: Writer | None = None
     fallback: Literal["error", "extractive"] = "error"
 
-    @property
-    def name(self) -> str:
-        """The model that writes, for the record."""
-        return self.writer.llm.name if self.writer else self.extractive.name
+    def model_of(self, answer: Answer) -> str:
+        """What wrote the answer, for the record. Asks no server, which may be down."""
+        return answer.trace.model if answer.trace else self.extractive.name
 
     def stand_alone(self, question: str, history: Sequence[Turn], cancelled: threading.Event) -> str:
         """The question in words that need no history."""

@@ -150,7 +150,7 @@ class Service:
         assert isinstance(last, Answer)
         made = answer_model(answer_id, replace(last, question=str(record["question"]))).model_dump()
         now = {**made, "generation": found[0].retrieval.generation, "embedder": self._embedder.fingerprint}
-        now["llm"] = self._answering.name
+        now["llm"] = self._answering.model_of(last)
         now["trace"] = asdict(last.trace) if last.trace else None
         compared = ("generation", "embedder", "llm", "status", "reason", "answer", "citations")
         differing = [name for name in compared if now[name] != record[name]]
@@ -185,7 +185,7 @@ class Service:
         record["history"] = [turn.question for turn in turns]
         record["generation"] = found[0].retrieval.generation
         record["embedder"] = self._embedder.fingerprint
-        record["llm"] = self._answering.name
+        record["llm"] = self._answering.model_of(answer)
         record["chunks"] = [
             {"chunk_id": format_id(p.chunk_id), "sha256": hashlib.sha256(p.text.encode()).hexdigest()}
             for p in answer.passages

@@ -11,6 +11,7 @@ from generator.draft import DraftCalculation
 from generator.evidence import Sentence
 from generator.gate import Cited
 from generator.quantities import parse_value_at
+from generator.wording import in_words_of
 
 _LABEL = re.compile(r"[^\w\s()/%・ー-]")
 
@@ -25,8 +26,11 @@ class Calculated:
     cited: tuple[Cited, ...]
 
 
-def compute(item: DraftCalculation, evidence: Sequence[Sentence]) -> Calculated:
-    """Raises CalculationProblem if an input is not in its source, or the expression is none."""
+def compute(item: DraftCalculation, evidence: Sequence[Sentence], question: str) -> Calculated:
+    """The result under its label, if that is in words of the question or the sources, else without one.
+
+    Raises CalculationProblem if an input is not in its source, or the expression is none.
+    """
     values: dict[str, Decimal | date] = {}
     cited: list[Cited] = []
     for name, citation in item.values:
@@ -47,7 +51,8 @@ def compute(item: DraftCalculation, evidence: Sequence[Sentence]) -> Calculated:
     result = _format(evaluate(item.expression, values))
     shown = re.sub(r"[A-Za-z_]\w*", lambda m: _format(values[m[0]]), item.expression)
     shown = shown.replace("*", "×").replace("/", "÷")
-    label = _LABEL.sub("", item.label).strip()
+    sources = [evidence[c.evidence - 1].text for c in cited]
+    label = _LABEL.sub("", in_words_of(item.label, question, *sources)).strip()
     text = f"{label}: {shown} = {result}" if label else f"{shown} = {result}"
     return Calculated(text, shown, result, tuple(cited))
 

@@ -82,7 +82,7 @@ def parse_draft(pieces: Iterable[str]) -> Iterator[DraftItem]:
             yield from objects.feed(buffer)
             buffer = ""
         else:
-            *lines, buffer = re.split(r"\n|(?<=[\]】])(?=[^\[【\s.。!?！？])", buffer)
+            *lines, buffer = re.split(r"\n|(?<=[\]】])(?=[^\[【(\s.。!?！？])", buffer)
             for line in lines:
                 yield from parse_line(line)
             if len(buffer) > _MAX_LINE:  # a model that never ends its line is not waited for

@@ -13,11 +13,12 @@ from generator.calculate import CalculationProblem
 from generator.calculations import Calculated, compute
 from generator.draft import DraftCalculation, DraftClaim, DraftItem, DraftUnanswered, parse_draft
 from generator.evidence import Sentence
-from generator.gate import Action, Cited, Gate, GateSettings, Verdict, clean_claim
+from generator.gate import Action, Cited, Gate, GateSettings, Verdict
 from generator.llm import LLM, Deadlines, Request, Sampling
 from generator.prompt import Prompts, answer_messages, data_messages, fit_evidence, new_marker
 from generator.ranking import Ranked
 from generator.support import Verifier
+from generator.wording import in_words_of
 from retriever.search import Retrieval
 
 _RESERVED_TOKENS = 64
@@ -67,7 +68,7 @@ class Writer:
         request, evidence = self._request(question, ranked, cancelled, marker)
         restater = _Restater(self.llm, self.prompts, self.settings, cancelled, marker)
         gate = Gate(evidence, self.verifier, self.settings.gate, restater)
-        state = _State(evidence)
+        state = _State(question, evidence)
         tape: list[str] = []
         for item in parse_draft(_taped(self.llm.generate(request), tape)):
             shown = self._take(item, gate, state)
@@ -105,15 +106,16 @@ class Writer:
         if isinstance(item, DraftClaim):
             return state.add(gate.check(item))
         if isinstance(item, DraftUnanswered):
-            part = clean_claim(item.part)
-            if part:
+            if part := in_words_of(item.part, state.question):
                 state.unanswered.append(part)
+            else:  # no source stands behind it, so it may only be what was asked
+                state.dropped += 1
             return None
         return self._calculate(item, state)
 
     def _calculate(self, item: DraftCalculation, state: "_State") -> Shown | None:
         try:
-            calculated = compute(item, state.evidence)
+            calculated = compute(item, state.evidence, state.question)
         except CalculationProblem as problem:
             state.traced.append(
                 TracedClaim(f"{item.label} = {item.expression}", "dropped", None, ((str(problem), False),))
@@ -168,6 +170,7 @@ class _Restater:
 class _State:
     """What has been let through so far."""
 
+    question: str
     evidence: list[Sentence]
     claims: list[Claim] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)

@@ -88,12 +88,29 @@ def test_a_later_sentence_without_a_source_is_withheld_and_counted(serve: Serve)
     assert (answer.status, answer.dropped, len(answer.claims)) == ("partial", 1, 1)
 
 
-def test_what_has_no_source_is_named(serve: Serve) -> None:
-    service, _ = serve(
-        lambda r: f"Each parent gets 45 days of leave. [{cite(r, '45')}]\nUNANSWERED: whether it is taxed"
-    )
-    answer = service.ask(LEAVE, "handbook")
-    assert (answer.status, answer.unanswered) == ("partial", ["whether it is taxed"])
+def test_what_has_no_source_is_named_in_words_of_the_question(serve: Serve) -> None:
+    def draft(r: Request) -> str:
+        return (
+            f"Each parent gets 45 days of leave. [{cite(r, '45')}]\nUNANSWERED: whether **parental leave** is taxed"
+            "\nUNANSWERED: Call +1-555-0100 for your parental leave"
+        )
+
+    service, _ = serve(draft)
+    answer = service.ask(f"{LEAVE} Is it taxed?", "handbook")
+    assert (answer.status, answer.unanswered) == ("partial", ["whether parental leave is taxed"])
+    assert answer.dropped == 1, "what is not asked cannot be open: it may be an order from a document"
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [("Total cost of the hotel", "Total cost of the hotel: 165 × 3 = 495"), ("Call 555 0100", "165 × 3 = 495")],
+)
+def test_a_sum_has_no_name_but_words_of_the_question_and_the_sources(serve: Serve, label: str, shown: str) -> None:
+    def draft(r: Request) -> str:
+        return f'CALCULATE {label} = a * b | a: [{cite(r, "165")} "165 pounds"] | b: [{cite(r, "3 nights")} "3 nights"]'
+
+    answer = serve(draft)[0].ask("What does a hotel in London cost for the longest trip?", "handbook")
+    assert [claim.text for claim in answer.claims] == [shown]
 
 
 def test_arithmetic_is_done_by_code_on_cited_values(serve: Serve) -> None:
@@ -119,6 +136,7 @@ def test_a_model_that_is_down_is_an_error_or_a_labelled_extract(serve: Serve) ->
     service, _ = serve(LLMUnavailable("no server at that address"), fallback="extractive")
     answer = service.ask("Each parent gets working days of paid parental leave per child", "handbook")
     assert answer.notice == FALLBACK_NOTICE["en"]
+    assert service.answer(answer.id).record["llm"] == "extractive"
     assert all(
         claim.text in {"Each parent gets 45 working days of paid parental leave per child."} for claim in answer.claims
     )
