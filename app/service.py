@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from pydantic import BaseModel
 from sqlalchemy import func, select
@@ -300,8 +301,16 @@ def _count(session: Session, table: type[Document], condition: object) -> int:
 
 def open_store(settings: Settings) -> Store:
     """The database and data folder of the settings. Raises ConfigurationProblem or DatabaseProblem."""
-    home = settings.home.expanduser().resolve()
+    home = settings.data_folder()
     return Store(open_database(database_url(settings.database_url, home)), home)
+
+
+def existing_store(settings: Settings) -> Store | None:
+    """The same, but None where the embedded database would have to be made first."""
+    url = database_url(settings.database_url, settings.data_folder())
+    if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).exists()):
+        return None
+    return open_store(settings)
 
 
 def open_service(settings: Settings) -> Service:
