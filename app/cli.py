@@ -9,7 +9,7 @@ from flask import Flask
 from rich.table import Table
 
 from app import database
-from app.cli_index import index
+from app.cli_index import forget_command, index
 from app.config import Settings
 from app.problems import EXIT_ABSTAINED
 from app.schemas import AnswerModel
@@ -34,6 +34,7 @@ def cli(context: click.Context, /, **flags: object) -> None:
 
 
 cli.add_command(index)
+cli.add_command(forget_command)
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""`tenkyo index`: once, as a dry run, or again with every change."""
+"""The commands that change which documents there are: `tenkyo index` and `tenkyo forget`."""
 
 import json
 from dataclasses import dataclass
@@ -12,8 +12,10 @@ from app.config import Settings
 from app.problems import EXIT_SOME_FAILED
 from app.service import DEFAULT_COLLECTION, existing_store, open_store
 from app.terminal import command, err, out, progress_bar
+from generator.record import withhold_answers
 from indexer.comparison import Report
 from indexer.embedder import Embedder, SentenceTransformerEmbedder
+from indexer.forget import forget
 from indexer.ingest import Progress, ingest
 from indexer.preview import Preview, preview
 from indexer.selection import Selection
@@ -103,6 +105,29 @@ def index(
     report = job.run(dry=dry_run)
     job.print(report)
     if report.failed:
+        raise SystemExit(EXIT_SOME_FAILED)
+
+
+@click.command("forget")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
+@click.option("--collection", "-c", help="Only in this collection; in all if left out.")
+@click.option("--json", "as_json", is_flag=True, help="Print one report object.")
+@command
+def forget_command(settings: Settings, paths: tuple[Path, ...], collection: str | None, as_json: bool) -> None:
+    """Delete files and folders from the data folder for good, earlier versions and answers made from them included.
+
+    Exit code 3 if a text stays because other files hold the same.
+    """
+    report = forget(open_store(settings), paths, collection, withhold_answers)
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
+    else:
+        out.print(f"Forgotten: {report.paths:,} paths, {report.texts:,} texts, {report.answers:,} recorded answers.")
+    for kept in report.kept:
+        err.print(f"The text of {kept.path} stays: {', '.join(kept.also_at)} holds the same.", soft_wrap=True)
+    for location in report.still_there:
+        err.print(f"{location} still exists: `tenkyo index` would read it again.", soft_wrap=True)
+    if report.kept:
         raise SystemExit(EXIT_SOME_FAILED)
 
 

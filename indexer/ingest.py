@@ -91,7 +91,7 @@ def ingest(
     started = time.monotonic()
     catalog.check_collection_name(collection)
     found = walk(roots, [store.home], selection)
-    with _write_lock(store, collection):
+    with write_lock(store, collection):
         collection_id = _open_collection(store, collection, embedder, rebuild=rebuild)
         with store.sessions() as session:
             before = catalog.current_documents(session, collection_id)
@@ -115,7 +115,7 @@ def ingest(
 
 def repair(store: Store, collection: str) -> int:
     """Publishes a new generation from SQL alone, whatever the state of the old ones. Returns its number."""
-    with _write_lock(store, collection), store.sessions() as session:
+    with write_lock(store, collection), store.sessions() as session:
         row = catalog.find_collection(session, collection)
         if row is None:
             raise SourceProblem(f"there is no collection {collection!r}")
@@ -202,6 +202,8 @@ class _Run:
                 content = _content_of(pending.found, self._collection)
                 catalog.add_content(session, content, pending.document, pending.chunks, vectors[at:end])
                 at = end
+            states = [pending.found.state for pending in self._pending]
+            catalog.record_versions(session, catalog.collection_id(self._collection), states)
         self.report.embedded_chunks += len(covered)
         self._pending.clear()
 
@@ -278,7 +280,8 @@ def refuse_other_embedder(row: Collection, embedder: Embedder) -> None:
         )
 
 
-def _write_lock(store: Store, collection: str) -> AcquireReturnProxy[FileLock]:
+def write_lock(store: Store, collection: str) -> AcquireReturnProxy[FileLock]:
+    """Keeps other writers out while it is held. Raises IndexBusy."""
     root = store.index_root(collection)
     root.mkdir(parents=True, exist_ok=True)
     try:
