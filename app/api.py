@@ -67,7 +67,7 @@ ROUTES = (
             Parameter("start", "First marked character, in the page.", {"type": "integer", "minimum": 0}),
             Parameter("end", "End of the marked characters, in the page.", {"type": "integer", "minimum": 0}),
         ),
-        errors=(400, 404),
+        errors=(400, 404, 410),
     ),
     Route("GET", "/answers/{answer_id}", "answer", "A recorded answer.", RecordModel, errors=(404,)),
     Route("GET", "/healthz", "healthz", "Whether the process lives.", HealthModel),

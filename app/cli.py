@@ -2,58 +2,22 @@
 
 import json
 import logging
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Concatenate, ParamSpec
 
 import click
 from flask import Flask
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
 from app import database
-from app.config import Settings, load_settings
-from app.problems import (
-    EXIT_ABSTAINED,
-    EXIT_INTERRUPTED,
-    EXIT_SOME_FAILED,
-    KNOWN_ERRORS,
-    exit_code_of,
-    message_of,
-)
+from app.cli_index import forget_command, index
+from app.config import Settings
+from app.problems import EXIT_ABSTAINED
 from app.schemas import AnswerModel
 from app.serve import serve as serve_app
 from app.service import DEFAULT_COLLECTION, open_service, open_store
+from app.terminal import command, out
 from app.web import create_app
-from indexer.embedder import SentenceTransformerEmbedder
-from indexer.ingest import Report, ingest, repair
-
-# What documents and users say is printed as it stands, not read as markup.
-out = Console(highlight=False, markup=False, emoji=False)
-err = Console(stderr=True, highlight=False, markup=False, emoji=False)
-P = ParamSpec("P")
-
-
-def command(function: Callable[Concatenate[Settings, P], None]) -> Callable[P, None]:
-    """Hands the settings to a command, its own flags that are settings included; turns known errors into exit codes."""
-
-    @wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        flags = dict(click.get_current_context().find_root().obj or {})
-        flags.update({name: kwargs.pop(name) for name in list(kwargs) if name in Settings.model_fields})
-        try:
-            function(load_settings(**flags), *args, **kwargs)
-        except KNOWN_ERRORS as error:
-            err.print(Text.assemble(("Error: ", "bold red"), message_of(error)), soft_wrap=True)
-            raise SystemExit(exit_code_of(error)) from error
-        except KeyboardInterrupt:
-            err.print("Interrupted. What was stored stays stored: run the same command again to go on.")
-            raise SystemExit(EXIT_INTERRUPTED) from None
-
-    return run
+from indexer.ingest import repair
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,37 +33,8 @@ def cli(context: click.Context, /, **flags: object) -> None:
     context.obj = flags
 
 
-@cli.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
-@click.option("--collection", "-c", default=DEFAULT_COLLECTION, show_default=True, help="Where the documents go.")
-@click.option("--json", "as_json", is_flag=True, help="Print one report object instead of a table.")
-@click.option("--rebuild", is_flag=True, help="Build anew, for example with another embedding model.")
-@click.option("--allow-empty", is_flag=True, help="Remove all documents if the folder is empty now.")
-@command
-def index(
-    settings: Settings, paths: tuple[Path, ...], collection: str, as_json: bool, rebuild: bool, allow_empty: bool
-) -> None:
-    """Index folders (or files). Exit code 3 if some files could not be read."""
-    store = open_store(settings)
-    embedder = SentenceTransformerEmbedder(settings.embedder_settings())
-    with _progress(hidden=as_json) as progress:
-        task = progress.add_task("Indexing", total=None, path="")
-        report = ingest(
-            store,
-            embedder,
-            collection,
-            paths,
-            settings.ingest_settings(),
-            lambda done, total, path: progress.update(task, completed=done, total=total, path=path),
-            allow_empty=allow_empty,
-            rebuild=rebuild,
-        )
-    if as_json:
-        click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
-    else:
-        _print_report(report, collection)
-    if report.failed:
-        raise SystemExit(EXIT_SOME_FAILED)
+cli.add_command(index)
+cli.add_command(forget_command)
 
 
 @cli.command()
@@ -189,39 +124,9 @@ def db() -> None:
 @command
 def upgrade(settings: Settings, revision: str) -> None:
     """Bring the schema to a revision: the newest if none is named, an older one, or `base`."""
-    url = database.database_url(settings.database_url, settings.home.expanduser().resolve())
+    url = database.database_url(settings.database_url, settings.data_folder())
     database.upgrade(url, revision)
     out.print(f"The schema of {url.render_as_string()} is at {revision}.")
-
-
-def _progress(*, hidden: bool) -> Progress:
-    columns = (
-        TextColumn("{task.description}", style="bold", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[path]}", style="dim", markup=False),
-    )
-    return Progress(*columns, console=err, transient=True, disable=hidden)
-
-
-def _print_report(report: Report, collection: str) -> None:
-    table = Table(title=f"Collection {collection}", show_header=False)
-    rows = (
-        ("Indexed", report.indexed),
-        ("Unchanged", report.unchanged),
-        ("Removed", report.removed),
-        ("Failed", len(report.failed)),
-        ("Passed over (no reader)", report.skipped),
-        ("Chunks", report.chunks),
-        ("Embedded now", report.embedded_chunks),
-        ("Seconds", report.seconds),
-    )
-    for name, value in rows:
-        table.add_row(name, f"{value:,}")
-    out.print(table)
-    for failure in report.failed:
-        err.print(Text.assemble(("failed ", "red"), f"{failure.path}: {failure.reason}"), soft_wrap=True)
 
 
 def _print_answer(answer: AnswerModel) -> None:

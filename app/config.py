@@ -86,6 +86,10 @@ class Settings(BaseSettings):
         """Flags, then the environment, then the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(CONFIG_FILE))
 
+    def data_folder(self) -> Path:
+        """`home` as an absolute path."""
+        return self.home.expanduser().resolve()
+
     def embedder_settings(self) -> EmbedderSettings:
         """What the embedder needs to know."""
         return EmbedderSettings(

@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.errors import ConfigurationProblem, DatabaseProblem
 from app.schemas import Problem
-from app.service import NotFound
+from app.service import Gone, NotFound
 from generator.errors import InvalidQuestion
 from generator.llm import LLMBusy, LLMError, LLMTimeout, LLMUnavailable
 from generator.prompt import PromptProblem
@@ -35,6 +35,7 @@ _KINDS: dict[type[Exception], _Kind] = {
     InvalidQuestion: _Kind("invalid-question", "The question cannot be asked", 422, EXIT_USAGE),
     UnknownCollection: _Kind("unknown-collection", "Unknown collection", 404, EXIT_USAGE),
     NotFound: _Kind("not-found", "Not found", 404, EXIT_USAGE),
+    Gone: _Kind("gone", "Forgotten", 410, EXIT_USAGE),
     SourceProblem: _Kind("source", "The folder cannot be indexed", 422, EXIT_USAGE),
     ConfigurationProblem: _Kind("configuration", "Bad setting", 500, EXIT_USAGE),
     EmbedderMismatch: _Kind(

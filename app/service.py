@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from pydantic import BaseModel
 from sqlalchemy import func, select
@@ -34,15 +35,15 @@ from generator.conversation import MAX_TURNS, Turn
 from generator.finding import Finder, Found, confidence_of, join_found
 from generator.prompt import load_prompts
 from generator.question import check_question
-from generator.record import forget_answers, load_answer, store_answer
+from generator.record import forget_answers, load_answer, store_answer, withheld
 from generator.sentences import is_unspaced
 from generator.support import RuleVerifier
 from generator.writer import Writer
-from indexer.catalog import find_collection, unpack_layout
+from indexer.catalog import find_collection, hold_contents, unpack_layout
 from indexer.embedder import Embedder, SentenceTransformerEmbedder
 from indexer.identity import format_id, parse_id
 from indexer.ingest import Store
-from indexer.tables import Chunk, Collection, Content, Document
+from indexer.tables import Chunk, Collection, Content, Document, Forgotten, Version
 from retriever.errors import UnknownCollection
 from retriever.search import Retriever
 
@@ -51,6 +52,10 @@ DEFAULT_COLLECTION = "default"
 
 class NotFound(Exception):
     """There is nothing under this id."""
+
+
+class Gone(Exception):
+    """What was under this id has been forgotten for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +140,12 @@ class Service:
                 yield Event("answer", model)
 
     def replay(self, answer_id: str) -> Replay:
-        """Makes a recorded answer again, from the question as it was understood then. Raises NotFound, or as `ask`."""
+        """Makes a recorded answer again, from the question as understood then. Raises NotFound, Gone, or as `ask`."""
         record = self.answer(answer_id).record
+        if "forgotten_at" in record:
+            raise Gone(
+                f"a source of answer {answer_id} was forgotten on {record['forgotten_at']}: it cannot be made again"
+            )
         understood = str(record["rewritten_question"] or record["question"])
         trace = record["trace"]
         marker = str(trace["marker"]) if isinstance(trace, dict) else None
@@ -194,6 +203,8 @@ class Service:
         record["trace"] = asdict(answer.trace) if answer.trace else None
         with self._store.sessions.begin() as session:
             forget_answers(session, datetime.now(UTC) - self._keep_answers)
+            if not hold_contents(session, {p.source.content_id for p in answer.passages}):
+                record = withheld(record, datetime.now(UTC))  # forgotten while the answer was being made
             store_answer(session, model.id, collection, record)
 
     def _resolve(self, collection: str | None) -> str:
@@ -253,17 +264,20 @@ class Service:
             ]
 
     def document(self, document_id: str) -> DocumentModel:
-        """The content of that id, current or not. Raises NotFound."""
+        """The content of that id, current or not. Raises NotFound, or Gone if it was forgotten."""
         number = parse_id(document_id)
         with self._store.sessions() as session:
             content = session.get(Content, number) if number is not None else None
             if content is None or not content.published:
+                if forgotten := session.get(Forgotten, number) if number is not None else None:
+                    raise Gone(f"document {document_id} was forgotten on {forgotten.forgotten_at:%Y-%m-%d}, for good")
                 raise NotFound(f"there is no document {document_id}; GET /documents lists them")
             paths = sorted(d.path for d in content.documents)
+            past = sorted(set(session.scalars(select(Version.path).where(Version.content_id == content.id))))
             pages = [PageModel(number=p.number, start=p.start, end=p.end) for p in unpack_layout(content.layout).pages]
             return DocumentModel(
                 document_id=document_id,
-                paths=paths or [content.last_path],
+                paths=paths or past or [content.last_path],
                 title=content.title,
                 media_type=content.media_type,
                 content_sha256=content.sha256,
@@ -300,8 +314,16 @@ def _count(session: Session, table: type[Document], condition: object) -> int:
 
 def open_store(settings: Settings) -> Store:
     """The database and data folder of the settings. Raises ConfigurationProblem or DatabaseProblem."""
-    home = settings.home.expanduser().resolve()
+    home = settings.data_folder()
     return Store(open_database(database_url(settings.database_url, home)), home)
+
+
+def existing_store(settings: Settings) -> Store | None:
+    """The same, but None where the embedded database would have to be made first."""
+    url = database_url(settings.database_url, settings.data_folder())
+    if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).exists()):
+        return None
+    return open_store(settings)
 
 
 def open_service(settings: Settings) -> Service:

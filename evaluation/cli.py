@@ -8,9 +8,10 @@ import click
 from rich.progress import Progress
 from rich.table import Table
 
-from app.cli import cli, command, err, out
+from app.cli import cli
 from app.config import Settings
 from app.service import open_service
+from app.terminal import command, err, out
 from evaluation.questions import read_questions
 from evaluation.run import Outcome, evaluate, summarize
 

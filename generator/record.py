@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Text, delete
+from sqlalchemy import JSON, DateTime, Text, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from indexer.identity import format_id
 from indexer.tables import Base
 
 
@@ -33,3 +34,29 @@ def forget_answers(session: Session, before: datetime) -> None:
 def load_answer(session: Session, answer_id: str) -> AnswerRow | None:
     """The record of that id, if it is kept."""
     return session.get(AnswerRow, answer_id)
+
+
+def withhold_answers(session: Session, collection: str, content_ids: frozenset[int], when: datetime) -> int:
+    """Takes every record that shows or cites one of these contents down to the fact that there was an answer.
+
+    What users asked goes too: a question may repeat what it was told. Returns how many records; the caller commits.
+    """
+    ids = {format_id(content_id) for content_id in content_ids}
+    count = 0
+    rows = session.scalars(select(AnswerRow).where(AnswerRow.collection == collection).execution_options(yield_per=200))
+    for row in rows if ids else ():
+        if not ids.isdisjoint(_sources(row.record)):
+            row.record = withheld(row.record, when)
+            count += 1
+    session.flush()
+    return count
+
+
+def withheld(record: dict[str, Any], when: datetime) -> dict[str, Any]:
+    """What is left of a record whose source was forgotten: nothing that a document or a user has said."""
+    kept = ("id", "status", "reason", "collection", "generation", "embedder", "llm", "timings_ms")
+    return {**{name: record[name] for name in kept if name in record}, "forgotten_at": when.isoformat()}
+
+
+def _sources(record: dict[str, Any]) -> set[str]:
+    return {item["document_id"] for name in ("passages", "citations") for item in record.get(name, ())}

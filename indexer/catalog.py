@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
-from sqlalchemy import ColumnElement, delete, exists, select, update
+from sqlalchemy import ColumnElement, delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from indexer.chunker import Chunk as ChunkSpan
@@ -16,7 +16,7 @@ from indexer.document import ExtractedDocument, Layout, LineBox, Page, Span
 from indexer.embedder import Vectors
 from indexer.errors import SourceProblem
 from indexer.identity import stable_id
-from indexer.tables import Chunk, Collection, Content, Document
+from indexer.tables import Chunk, Collection, Content, Document, Version
 
 _ROWS_AT_ONCE = 500
 _LONGEST_NAME = 200
@@ -86,6 +86,23 @@ def add_content(
     session.flush()
 
 
+def record_versions(session: Session, collection: int, states: Iterable[FileState]) -> None:
+    """Remembers that these paths lead to these contents, for as long as the contents are kept."""
+    rows = {
+        stable_id("version", state.content_id, state.location): {
+            "collection_id": collection,
+            "content_id": state.content_id,
+            "location": state.location,
+            "path": state.path,
+        }
+        for state in states
+    }
+    for batch in batches(sorted(rows)):
+        known = set(session.scalars(select(Version.id).where(Version.id.in_(batch))))
+        if new := [{"id": i, **rows[i]} for i in batch if i not in known]:
+            session.execute(insert(Version), new)
+
+
 def stored_contents(session: Session, collection: int) -> set[int]:
     """Ids of the collection's contents that are stored with their chunks."""
     has_chunks = exists().where(Chunk.content_id == Content.id)
@@ -104,8 +121,10 @@ def current_documents(session: Session, collection: int) -> dict[str, FileState]
 
 def replace_documents(session: Session, collection: int, states: Iterable[FileState], removed: Iterable[str]) -> None:
     """Points paths at their contents: adds, changes and removes documents, and marks what they lead to as published."""
-    for batch in _batches(list(removed)):
+    for batch in batches(list(removed)):
         session.execute(delete(Document).where(Document.collection_id == collection, Document.location.in_(batch)))
+    states = list(states)
+    record_versions(session, collection, states)
     for state in states:
         session.merge(
             Document(
@@ -137,17 +156,23 @@ def retire_unreferenced(session: Session, collection: int) -> None:
     )
 
 
+def hold_contents(session: Session, content_ids: set[int]) -> bool:
+    """Whether all these contents are stored still; if so, none can be deleted before the transaction ends."""
+    held = select(Content.id).where(Content.id.in_(content_ids)).with_for_update(read=True)
+    return len(session.scalars(held).all()) == len(content_ids)
+
+
 def chunk_ids_of(session: Session, content_ids: Iterable[int]) -> set[int]:
     """Ids of all chunks of the given contents."""
     found: set[int] = set()
-    for batch in _batches(sorted(content_ids)):
+    for batch in batches(sorted(content_ids)):
         found.update(session.scalars(select(Chunk.id).where(Chunk.content_id.in_(batch))))
     return found
 
 
 def read_chunks(session: Session, content_ids: Iterable[int]) -> Iterator[tuple[int, str, Vectors | None]]:
     """(id, headings and text, embedding) of every chunk of the contents, in an order that depends on the ids alone."""
-    for batch in _batches(sorted(content_ids)):
+    for batch in batches(sorted(content_ids)):
         rows = session.execute(
             select(Chunk.id, Chunk.heading_path, Chunk.text, Chunk.embedding)
             .where(Chunk.content_id.in_(batch))
@@ -184,6 +209,7 @@ def _is_current() -> ColumnElement[bool]:
     return exists().where(Document.content_id == Content.id)
 
 
-def _batches(items: list[int] | list[str]) -> Iterator[list]:  # type: ignore[type-arg]
+def batches(items: list[int] | list[str]) -> Iterator[list]:  # type: ignore[type-arg]
+    """The items in lists that fit into one statement."""
     for i in range(0, len(items), _ROWS_AT_ONCE):
         yield items[i : i + _ROWS_AT_ONCE]

@@ -23,3 +23,7 @@ class IndexDamaged(IndexerError):
 
 class IndexBusy(IndexerError):
     """Another process is writing to the same data folder."""
+
+
+class EraseIncomplete(IndexerError):
+    """What was forgotten is out of every answer and table, but a file still holds its bytes. Running again goes on."""

@@ -78,10 +78,10 @@ def publish(root: Path, current: int, embedder: str, changes: Changes, *, from_s
     """
     number = current + 1
     root.mkdir(parents=True, exist_ok=True)
-    target, staging = _folder(root, number), root / f".staging-{number:08d}"
+    target, staging = generation_folder(root, number), root / f".staging-{number:08d}"
     for leftover in (target, *root.glob(".staging-*")):
         shutil.rmtree(leftover, ignore_errors=True)  # of a run that died before SQL named it
-    base = _folder(root, current) if current and not from_scratch else None
+    base = generation_folder(root, current) if current and not from_scratch else None
     base_manifest = read_manifest(base, None) if base else None
     staging.mkdir()
     deleted = changes.deleted | set(_read_deleted(base).tolist()) if base else set()
@@ -131,7 +131,7 @@ def _write_dense(
 
 def open_generation(root: Path, number: int, manifest_sha256: str, embedder: str) -> Generation:
     """Opens a generation after checking every file. Raises IndexDamaged, which says how to repair it."""
-    folder = _folder(root, number)
+    folder = generation_folder(root, number)
     manifest = read_manifest(folder, manifest_sha256)
     if manifest.embedder != embedder:
         raise IndexDamaged(f"generation {number} was built with {manifest.embedder}, SQL says {embedder}")
@@ -177,7 +177,8 @@ def _read_deleted(folder: Path) -> Ids:
         raise IndexDamaged(f"{folder / _DELETED} cannot be read: {error}") from error
 
 
-def _folder(root: Path, number: int) -> Path:
+def generation_folder(root: Path, number: int) -> Path:
+    """Where a generation lies, if it is there."""
     return root / f"gen-{number:08d}"
 
 

@@ -5,10 +5,9 @@ the generation then change together in one last transaction. A run that dies los
 one finds it by content hash.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,15 +16,23 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from indexer import catalog
 from indexer.catalog import FileState
-from indexer.chunker import VERSION as CHUNKER_VERSION
 from indexer.chunker import Chunk, ChunkerSettings, chunk_document
+from indexer.comparison import (
+    Failure,
+    Identified,
+    Report,
+    identify,
+    refuse_to_empty,
+    refuse_to_mix,
+    removed_locations,
+)
 from indexer.document import ExtractedDocument
 from indexer.embedder import Embedder, Vectors
 from indexer.errors import EmbedderProblem, IndexBusy, IndexDamaged, SourceProblem, UnreadableDocument
 from indexer.generation import Changes, publish, remove_old_generations
 from indexer.identity import format_id
-from indexer.readers import reader_for
 from indexer.sandbox import ReaderProcess, SandboxSettings
+from indexer.selection import Selection
 from indexer.tables import Collection, Content
 from indexer.walk import SourceFile, walk
 
@@ -45,32 +52,6 @@ class IngestSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A file that could not be read, and why."""
-
-    path: str
-    reason: str
-
-
-@dataclass(slots=True)
-class Report:
-    """What a run did. `indexed` counts files whose content is new, changed or newly placed."""
-
-    indexed: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    failed: list[Failure] = field(default_factory=list)
-    skipped: int = 0
-    chunks: int = 0
-    embedded_chunks: int = 0
-    seconds: float = 0.0
-
-    def as_dict(self) -> dict[str, object]:
-        """The report as the JSON object that scripts read."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
 class Store:
     """Where everything lives: the SQL database and the data folder."""
 
@@ -84,7 +65,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    content: Content
+    found: Identified
     document: ExtractedDocument
     chunks: list[Chunk]
 
@@ -97,32 +78,33 @@ def ingest(
     settings: IngestSettings,
     progress: Progress = lambda *_: None,
     *,
+    selection: Selection | None = None,
     allow_empty: bool = False,
     rebuild: bool = False,
 ) -> Report:
-    """Makes the collection's documents below `roots` what the folders hold now.
+    """Makes the collection's documents below `roots` what the folders hold now, as far as the selection takes it.
 
-    `rebuild` allows another embedder than the collection was built with; the old index serves until the new one is
-    published. `allow_empty` allows all documents to go. Raises SourceProblem, EmbedderProblem, IndexBusy or
-    IndexDamaged; each leaves the published index as it was.
+    What the selection leaves out goes from the collection too. `rebuild` allows another embedder than the collection
+    was built with; the old index serves until the new one is published. `allow_empty` allows all documents to go.
+    Raises SourceProblem, EmbedderProblem, IndexBusy or IndexDamaged; each leaves the published index as it was.
     """
     started = time.monotonic()
     catalog.check_collection_name(collection)
-    found = walk(roots, excluded=[store.home])
-    with _write_lock(store, collection):
+    found = walk(roots, [store.home], selection)
+    with write_lock(store, collection):
         collection_id = _open_collection(store, collection, embedder, rebuild=rebuild)
         with store.sessions() as session:
             before = catalog.current_documents(session, collection_id)
             other_embedder = session.get_one(Collection, collection_id).embedder != embedder.fingerprint
         if rebuild:
-            _refuse_to_mix(before, roots)
+            refuse_to_mix(before, roots)
         if not allow_empty:
-            _refuse_to_empty(before, found.files, roots)
+            refuse_to_empty(before, found.files, roots)
         run = _Run(store, embedder, collection, settings, keep_failed=not other_embedder)
         after = run.read_files(found.files, before, progress)
-        removed = [location for location in before if location not in after and _is_below(location, roots)]
-        run.report.removed = len(removed)
-        run.report.skipped = found.skipped
+        removed = removed_locations(before, after, roots)
+        run.report.count(before, after, removed)
+        run.report.skipped, run.report.excluded = found.skipped, found.excluded
         _publish(store, embedder, collection, before, after, removed, from_scratch=rebuild)
         with store.sessions() as session:
             kept = {s.content_id for s in catalog.current_documents(session, collection_id).values()}
@@ -133,7 +115,7 @@ def ingest(
 
 def repair(store: Store, collection: str) -> int:
     """Publishes a new generation from SQL alone, whatever the state of the old ones. Returns its number."""
-    with _write_lock(store, collection), store.sessions() as session:
+    with write_lock(store, collection), store.sessions() as session:
         row = catalog.find_collection(session, collection)
         if row is None:
             raise SourceProblem(f"there is no collection {collection!r}")
@@ -190,30 +172,16 @@ class _Run:
         return after
 
     def _read(self, reader: ReaderProcess, file: SourceFile, stored: set[int]) -> FileState:
-        if file.problem:
-            raise UnreadableDocument(file.problem)
-        data = _read_bytes(file.location, self._settings.max_file_bytes)
-        digest = hashlib.sha256(data).hexdigest()
-        pipeline = _pipeline(file.path, self._settings.chunker, self._embedder)
-        state = FileState(
-            str(file.location), file.path, len(data), catalog.content_id(self._collection, pipeline, digest)
-        )
-        if state.content_id not in stored:
-            document = reader.read(file.path, data)
-            chunks = chunk_document(document, self._count_tokens, self._settings.chunker)
-            content = Content(
-                id=state.content_id,
-                collection_id=catalog.collection_id(self._collection),
-                sha256=digest,
-                pipeline=pipeline,
-                last_path=file.path,
-                published=False,
-            )
-            self._pending.append(_Pending(content, document, chunks))
-            stored.add(state.content_id)
-            if sum(len(p.chunks) for p in self._pending) >= self._settings.batch_chunks:
+        settings = self._settings
+        found = identify(file, self._collection, settings.max_file_bytes, settings.chunker, self._embedder)
+        if found.state.content_id not in stored:
+            document = reader.read(file.path, found.data)
+            chunks = chunk_document(document, self._count_tokens, settings.chunker)
+            self._pending.append(_Pending(found, document, chunks))
+            stored.add(found.state.content_id)
+            if sum(len(p.chunks) for p in self._pending) >= settings.batch_chunks:
                 self._flush()
-        return state
+        return found.state
 
     def _count_tokens(self, text: str) -> int:
         return self._embedder.count_tokens([text])[0]
@@ -231,10 +199,24 @@ class _Run:
             at = 0
             for pending in self._pending:
                 end = at + len(pending.chunks)
-                catalog.add_content(session, pending.content, pending.document, pending.chunks, vectors[at:end])
+                content = _content_of(pending.found, self._collection)
+                catalog.add_content(session, content, pending.document, pending.chunks, vectors[at:end])
                 at = end
+            states = [pending.found.state for pending in self._pending]
+            catalog.record_versions(session, catalog.collection_id(self._collection), states)
         self.report.embedded_chunks += len(covered)
         self._pending.clear()
+
+
+def _content_of(found: Identified, collection: str) -> Content:
+    return Content(
+        id=found.state.content_id,
+        collection_id=catalog.collection_id(collection),
+        sha256=found.sha256,
+        pipeline=found.pipeline,
+        last_path=found.state.path,
+        published=False,
+    )
 
 
 def _publish(
@@ -284,15 +266,22 @@ def _open_collection(store: Store, name: str, embedder: Embedder, *, rebuild: bo
             session.add(row)
         elif not row.generation:
             row.embedder = embedder.fingerprint  # nothing has been built with the one before
-        elif row.embedder != embedder.fingerprint and not rebuild:
-            raise EmbedderProblem(
-                f"collection {name!r} was built with {row.embedder}, but the embedder is now {embedder.fingerprint}. "
-                f"Set TENKYO_EMBEDDER back, or rebuild with `tenkyo index --rebuild … --collection {name}`."
-            )
+        elif not rebuild:
+            refuse_other_embedder(row, embedder)
         return row.id
 
 
-def _write_lock(store: Store, collection: str) -> AcquireReturnProxy[FileLock]:
+def refuse_other_embedder(row: Collection, embedder: Embedder) -> None:
+    """Raises EmbedderProblem if the collection was built with another model: vectors of two models never mix."""
+    if row.embedder != embedder.fingerprint:
+        raise EmbedderProblem(
+            f"collection {row.name!r} was built with {row.embedder}, but the embedder is now {embedder.fingerprint}. "
+            f"Set TENKYO_EMBEDDER back, or rebuild with `tenkyo index --rebuild … --collection {row.name}`."
+        )
+
+
+def write_lock(store: Store, collection: str) -> AcquireReturnProxy[FileLock]:
+    """Keeps other writers out while it is held. Raises IndexBusy."""
     root = store.index_root(collection)
     root.mkdir(parents=True, exist_ok=True)
     try:
@@ -301,46 +290,3 @@ def _write_lock(store: Store, collection: str) -> AcquireReturnProxy[FileLock]:
         raise IndexBusy(
             f"another process is indexing collection {collection!r}; wait for it to finish, then run this again"
         ) from None
-
-
-def _refuse_to_empty(before: dict[str, FileState], files: Sequence[SourceFile], roots: Sequence[Path]) -> None:
-    for root in roots:
-        count = sum(_is_below(location, [root]) for location in before)
-        if count and not any(_is_below(str(file.location), [root]) for file in files):
-            raise SourceProblem(
-                f"no readable document is left in {root}, from which {count} were indexed. Nothing was changed. "
-                "If a drive is not mounted, mount it; if they shall go, run again with --allow-empty."
-            )
-
-
-def _refuse_to_mix(before: dict[str, FileState], roots: Sequence[Path]) -> None:
-    others = sorted(location for location in before if not _is_below(location, roots))
-    if others:
-        raise SourceProblem(
-            f"a rebuild must name every folder of the collection: {len(others)} of its documents lie elsewhere, "
-            f"such as {others[0]}. Nothing was changed."
-        )
-
-
-def _is_below(location: str, roots: Sequence[Path]) -> bool:
-    return any(Path(location).is_relative_to(root.resolve()) for root in roots)
-
-
-def _read_bytes(location: Path, limit: int) -> bytes:
-    try:
-        with location.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise UnreadableDocument(f"cannot be opened: {error.strerror}") from error
-    if len(data) > limit:
-        raise UnreadableDocument(f"larger than {limit >> 20} MiB")
-    return data
-
-
-def _pipeline(path: str, chunker: ChunkerSettings, embedder: Embedder) -> str:
-    """Names all that a content's chunks and vectors depend on besides its bytes."""
-    reader = reader_for(path)
-    if reader is None:
-        raise UnreadableDocument("no reader for this kind of file")
-    cut = f"chunker{CHUNKER_VERSION}-{chunker.max_tokens}-{chunker.heading_tokens}"
-    return f"{reader.name}{reader.version}/{cut}/{embedder.fingerprint}"

@@ -72,6 +72,30 @@ class Document(Base):
     content: Mapped[Content] = relationship(back_populates="documents")
 
 
+class Version(Base):
+    """A content that a path leads to, or has led to. So a path can be forgotten with all that it ever held."""
+
+    __tablename__ = "versions"
+    __table_args__ = (Index("ix_versions_collection_id_location", "collection_id", "location"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    content_id: Mapped[int] = mapped_column(ForeignKey("contents.id", ondelete="CASCADE"), index=True)
+    location: Mapped[str] = mapped_column(Text)
+    path: Mapped[str] = mapped_column(Text)
+
+
+class Forgotten(Base):
+    """The id of a content that was deleted for good, and when: no text, no path. Not `erased`: its bytes may remain."""
+
+    __tablename__ = "forgotten"
+
+    content_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), index=True)
+    forgotten_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    erased: Mapped[bool] = mapped_column(default=False)
+
+
 class Chunk(Base):
     """A span of a content. `embedding` is little-endian float32, or null where the model cannot read the text."""
 

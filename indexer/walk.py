@@ -3,10 +3,12 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from indexer.errors import SourceProblem
 from indexer.readers import reader_for
+from indexer.selection import IgnoreFiles, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +23,45 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What lies below the roots: files with a reader (or a problem), and how many others were passed over."""
+    """What lies below the roots: files with a reader (or a problem), and how many others were passed over.
+
+    `excluded` counts the files and folders that the selection or a `.tenkyoignore` leaves out.
+    """
 
     files: tuple[SourceFile, ...]
     skipped: int
+    excluded: int = 0
 
 
-def walk(roots: Sequence[Path], excluded: Sequence[Path] = ()) -> Walk:
+class _Passed(Enum):
+    SKIPPED = "skipped"
+    EXCLUDED = "excluded"
+
+
+def walk(roots: Sequence[Path], barred: Sequence[Path] = (), selection: Selection | None = None) -> Walk:
     """Files below the roots in a stable order; hidden ones, those without a reader and links out of a root are skipped.
 
-    A root may also be a single file. Raises SourceProblem for a root that does not exist or cannot be listed.
+    A root may also be a single file. Raises SourceProblem for a root that does not exist or cannot be listed, for a
+    `.tenkyoignore` that cannot be understood, and for a selection that includes nothing.
     """
+    selection = selection or Selection()
     files: dict[Path, SourceFile] = {}
-    skipped = 0
-    barred = {path.resolve() for path in excluded}
+    passed = dict.fromkeys(_Passed, 0)
     for root in roots:
-        for file in _candidates(root, barred):
-            if file is None:
-                skipped += 1
+        for file in _candidates(root, {path.resolve() for path in barred}, selection):
+            if isinstance(file, _Passed):
+                passed[file] += 1
             else:
                 files.setdefault(file.location, file)
-    return Walk(tuple(files.values()), skipped)
+    if selection.include and passed[_Passed.EXCLUDED] and not files:
+        globs = ", ".join(map(repr, selection.include))
+        below = ", ".join(map(str, roots))
+        raise SourceProblem(f"--include {globs} matches no file below {below}. Nothing was changed.")
+    return Walk(tuple(files.values()), passed[_Passed.SKIPPED], passed[_Passed.EXCLUDED])
 
 
-def _candidates(root: Path, barred: set[Path]) -> Iterator[SourceFile | None]:
-    """Source files, and None for each file passed over."""
+def _candidates(root: Path, barred: set[Path], selection: Selection) -> Iterator[SourceFile | _Passed]:
+    """Source files, and a mark for each file passed over."""
     resolved = root.resolve()
     if not resolved.exists():
         raise SourceProblem(
@@ -58,17 +74,34 @@ def _candidates(root: Path, barred: set[Path]) -> Iterator[SourceFile | None]:
     if not resolved.is_dir() and not resolved.is_file():
         raise SourceProblem(f"{root} is neither a file nor a folder. Nothing was changed.")
     if not resolved.is_dir():
+        if not selection.takes(resolved.name):
+            yield _Passed.EXCLUDED
+            return
         problem = None if reader_for(resolved.name) else f"no reader for {resolved.suffix or 'files without a suffix'}"
         yield SourceFile(resolved.parent, resolved, resolved.name, problem)
         return
     if not os.access(resolved, os.R_OK | os.X_OK):
         raise SourceProblem(f"{root} cannot be listed: permission denied. Nothing was changed.")
     unlisted: list[OSError] = []
+    ignored = IgnoreFiles(resolved)
     for folder, subfolders, names in os.walk(resolved, onerror=unlisted.append):
         here = Path(folder)
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and here / name not in barred)
+        ignored.read(here)
+        visible = sorted(name for name in subfolders if not name.startswith(".") and here / name not in barred)
+        subfolders[:] = [
+            name
+            for name in visible
+            if selection.enters(_relative(here / name, resolved)) and not ignored.ignores(here / name, folder=True)
+        ]
+        yield from [_Passed.EXCLUDED] * (len(visible) - len(subfolders))
         for name in sorted(names):
-            yield _source_file(resolved, here / name)
+            file = _source_file(resolved, here / name)
+            if file is None:
+                yield _Passed.SKIPPED
+            elif not selection.takes(_relative(here / name, resolved)) or ignored.ignores(here / name):
+                yield _Passed.EXCLUDED
+            else:
+                yield file
     for error in unlisted:
         location = Path(error.filename)
         path = _readable(_relative(location, resolved))

@@ -162,7 +162,7 @@ def shell(
     def fake(_: EmbedderSettings) -> HashEmbedder:
         return embedder
 
-    monkeypatch.setattr("app.cli.SentenceTransformerEmbedder", fake)
+    monkeypatch.setattr("app.cli_index.SentenceTransformerEmbedder", fake)
     monkeypatch.setattr("app.service.SentenceTransformerEmbedder", fake)
     return Shell(home, embedder)
 

@@ -16,7 +16,7 @@ from tests.app.conftest import DOCUMENTS, ENGLISH, Shell
 from tests.conftest import Write
 from tests.fakes import HashEmbedder
 
-REPORT_KEYS = {"indexed", "unchanged", "removed", "failed", "chunks", "embedded_chunks", "seconds", "skipped"}
+REPORT_KEYS = set("indexed unchanged removed renamed failed skipped excluded chunks embedded_chunks seconds".split())
 
 
 def test_a_folder_is_indexed_and_reported_as_one_object(shell: Shell, folder: Path) -> None:
@@ -124,7 +124,7 @@ def test_an_interrupted_run_says_that_nothing_is_lost(
 
 
 def test_another_embedder_needs_a_rebuild(shell: Shell, documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.cli.SentenceTransformerEmbedder", lambda _: HashEmbedder("other@1"))
+    monkeypatch.setattr("app.cli_index.SentenceTransformerEmbedder", lambda _: HashEmbedder("other@1"))
     refused = shell.run("index", documents, "-c", "handbook")
     assert refused.exit_code == 5
     assert "--rebuild" in refused.stderr

@@ -7,10 +7,11 @@ from typing import Self
 from sqlalchemy import select
 
 from indexer import catalog
+from indexer.comparison import Report
 from indexer.document import ExtractedDocument
 from indexer.embedder import Vectors
 from indexer.generation import Generation, open_generation
-from indexer.ingest import IngestSettings, Report, Store, ingest
+from indexer.ingest import IngestSettings, Store, ingest
 from indexer.readers import read_document
 from indexer.sandbox import SandboxSettings
 from indexer.tables import Chunk, Collection, Content, Document

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from indexer.comparison import Rename
 from indexer.errors import SourceProblem
 from indexer.ingest import IngestSettings, Store
 from tests.fakes import HashEmbedder
@@ -97,11 +98,26 @@ def test_a_renamed_file_is_not_embedded_again(any_store: Store, embedder: HashEm
     (root / "a.txt").rename(root / "z.txt")
     report = index(any_store, embedder, root)
     assert counts(report) == (1, 0, 1, 0)
+    assert report.renamed == [Rename("z.txt", was="a.txt")]
     assert report.embedded_chunks == 0
     assert embedder.embedded_texts == 1
     assert indexed_paths(any_store) == ["z.txt"]
     assert row_of(any_store).generation == 1
     assert retrieved(any_store, embedder, "limit") == ["The common limit is 165 pounds."]
+
+
+def test_a_file_moved_to_another_folder_is_a_rename_and_a_copy_is_not(
+    any_store: Store, embedder: HashEmbedder, tmp_path: Path
+) -> None:
+    root = write(tmp_path / "docs", a="The common limit is 165 pounds.", b="The common leave is 45 days.")
+    index(any_store, embedder, root)
+    (root / "archive").mkdir()
+    (root / "a.txt").rename(root / "archive" / "a.txt")
+    write(root, copy="The common leave is 45 days.", b="Something else.")
+    report = index(any_store, embedder, root)
+    assert report.renamed == [Rename("archive/a.txt", was="a.txt")]
+    assert embedder.embedded_texts == 3
+    assert indexed_paths(any_store) == ["archive/a.txt", "b.txt", "copy.txt"]
 
 
 def test_identical_files_are_stored_once_and_both_paths_are_kept(
@@ -252,8 +268,10 @@ def test_the_report_is_the_object_that_scripts_read(store: Store, embedder: Hash
         "indexed": 3,
         "unchanged": 0,
         "removed": 0,
+        "renamed": [],
         "failed": [{"path": "bad.pdf", "reason": "not a PDF, or damaged beyond repair"}],
         "skipped": 1,
+        "excluded": 0,
         "chunks": 5,
         "embedded_chunks": 4,
     }

@@ -54,7 +54,7 @@ def test_a_hidden_root_is_read_because_it_was_named(tmp_path: Path) -> None:
 
 def test_the_data_folder_is_not_entered(root: Path) -> None:
     add(root, "a.md", "tenkyo-data/b.md", "sub/tenkyo-data/c.md")
-    assert paths(walk([root], excluded=[root / "tenkyo-data"])) == ["a.md", "sub/tenkyo-data/c.md"]
+    assert paths(walk([root], barred=[root / "tenkyo-data"])) == ["a.md", "sub/tenkyo-data/c.md"]
 
 
 def test_a_root_may_be_a_single_file(root: Path) -> None:

@@ -110,3 +110,27 @@ def test_there_is_one_head_and_every_revision_can_be_undone() -> None:
     for revision in script.walk_revisions():
         assert callable(revision.module.downgrade)
         assert revision.doc, "a migration says what it does"
+
+
+def test_versions_of_what_was_stored_before_are_known(empty_url: URL) -> None:
+    upgrade(empty_url, "0001")
+    engine = connect(empty_url)
+    content = "INSERT INTO contents VALUES (:id, 1, 'sha', 'pipeline', 'text/plain', NULL, 'text', '{}', :path, :p)"
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO collections (id, name, embedder, generation) VALUES (1, 'c', 'e', 1)"))
+        for number, path in ((10, "a.md"), (20, "old.md")):
+            connection.execute(text(content), {"id": number, "path": path, "p": True})
+        for number, path in ((1, "a.md"), (2, "b.md")):
+            connection.execute(
+                text("INSERT INTO documents VALUES (:id, 1, 10, :location, :path, 4)"),
+                {"id": number, "location": f"/docs/{path}", "path": path},
+            )
+    upgrade(empty_url)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT content_id, location, path FROM versions ORDER BY location")).all()
+    assert [tuple(row) for row in rows] == [
+        (10, "/docs/a.md", "a.md"),
+        (10, "/docs/b.md", "b.md"),
+        (20, "old.md", "old.md"),
+    ]
+    engine.dispose()

@@ -1,0 +1,145 @@
+"""What the folders hold now, against what the collection holds: which file is which content, and what has changed.
+
+Reads bytes and compares ids; extracts nothing, embeds nothing and writes nothing.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from indexer import catalog
+from indexer.catalog import FileState
+from indexer.chunker import VERSION as CHUNKER_VERSION
+from indexer.chunker import ChunkerSettings
+from indexer.embedder import Embedder
+from indexer.errors import SourceProblem, UnreadableDocument
+from indexer.readers import reader_for
+from indexer.walk import SourceFile
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A file that was found again, by its content, at another path."""
+
+    path: str
+    was: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did. `indexed` counts files whose content is new, changed or newly placed.
+
+    A renamed file is counted in `indexed` and in `removed` too. `skipped` are files that no reader knows, `excluded`
+    files and folders that globs or a `.tenkyoignore` leave out.
+    """
+
+    indexed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    renamed: list[Rename] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    skipped: int = 0
+    excluded: int = 0
+    chunks: int = 0
+    embedded_chunks: int = 0
+    seconds: float = 0.0
+
+    def count(self, before: dict[str, FileState], after: dict[str, FileState], removed: Sequence[str]) -> None:
+        """Takes over what `renamed` and `removed` say of a run."""
+        self.removed = len(removed)
+        self.renamed = renames(before, after, removed)
+
+    def as_dict(self) -> dict[str, object]:
+        """The report as the JSON object that scripts read."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A file's bytes, and the content that the pipeline makes of them."""
+
+    state: FileState
+    pipeline: str
+    sha256: str
+    data: bytes = field(repr=False)
+
+
+def identify(
+    file: SourceFile, collection: str, max_bytes: int, chunker: ChunkerSettings, embedder: Embedder
+) -> Identified:
+    """Reads the file and names its content. Raises UnreadableDocument."""
+    if file.problem:
+        raise UnreadableDocument(file.problem)
+    data = _read_bytes(file.location, max_bytes)
+    digest = hashlib.sha256(data).hexdigest()
+    pipeline = _pipeline(file.path, chunker, embedder)
+    content = catalog.content_id(collection, pipeline, digest)
+    return Identified(FileState(str(file.location), file.path, len(data), content), pipeline, digest, data)
+
+
+def removed_locations(before: dict[str, FileState], after: dict[str, FileState], roots: Sequence[Path]) -> list[str]:
+    """Locations below the roots where there is no document any more."""
+    return [location for location in before if location not in after and _is_below(location, roots)]
+
+
+def renames(before: dict[str, FileState], after: dict[str, FileState], removed: Sequence[str]) -> list[Rename]:
+    """Pairs each new file with a removed one of the same content."""
+    old_paths: dict[int, list[str]] = {}
+    for location in removed:
+        old_paths.setdefault(before[location].content_id, []).append(before[location].path)
+    arrived = (state for location, state in after.items() if location not in before)
+    return [Rename(s.path, old_paths[s.content_id].pop(0)) for s in arrived if old_paths.get(s.content_id)]
+
+
+def refuse_to_empty(before: dict[str, FileState], files: Sequence[SourceFile], roots: Sequence[Path]) -> None:
+    """Raises SourceProblem where a root that had documents has none now: a drive may not be mounted."""
+    for root in roots:
+        count = sum(_is_below(location, [root]) for location in before)
+        if count and not any(_is_below(str(file.location), [root]) for file in files):
+            raise SourceProblem(
+                f"no readable document is left in {root}, from which {count} were indexed. Nothing was changed. "
+                "If a drive is not mounted, mount it; if they shall go, run again with --allow-empty."
+            )
+
+
+def refuse_to_mix(before: dict[str, FileState], roots: Sequence[Path]) -> None:
+    """Raises SourceProblem where a rebuild would leave documents behind that another model has embedded."""
+    others = sorted(location for location in before if not _is_below(location, roots))
+    if others:
+        raise SourceProblem(
+            f"a rebuild must name every folder of the collection: {len(others)} of its documents lie elsewhere, "
+            f"such as {others[0]}. Nothing was changed."
+        )
+
+
+def _is_below(location: str, roots: Sequence[Path]) -> bool:
+    return any(Path(location).is_relative_to(root.resolve()) for root in roots)
+
+
+def _read_bytes(location: Path, limit: int) -> bytes:
+    try:
+        with location.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UnreadableDocument(f"cannot be opened: {error.strerror}") from error
+    if len(data) > limit:
+        raise UnreadableDocument(f"larger than {limit >> 20} MiB")
+    return data
+
+
+def _pipeline(path: str, chunker: ChunkerSettings, embedder: Embedder) -> str:
+    """Names all that a content's chunks and vectors depend on besides its bytes."""
+    reader = reader_for(path)
+    if reader is None:
+        raise UnreadableDocument("no reader for this kind of file")
+    cut = f"chunker{CHUNKER_VERSION}-{chunker.max_tokens}-{chunker.heading_tokens}"
+    return f"{reader.name}{reader.version}/{cut}/{embedder.fingerprint}"
