@@ -97,7 +97,8 @@ def test_no_file_holds_what_was_forgotten(store: Store, root: Path) -> None:
     vectors += secret_vectors(store)
     assert SECRET in asked.answer
     log, segment = "tenkyo.sqlite3-wal", ".faiss"
-    assert all(log in holders(store.home, needle) for needle in (SECRET, EARLIER, *vectors)), "the search would see it"
+    needles: list[str | bytes] = [SECRET, EARLIER, *vectors]
+    assert all(log in holders(store.home, needle) for needle in needles), "the search would see it"
     assert all(any(name.endswith(segment) for name in holders(store.home, vector)) for vector in vectors)
     assert term_holders(store.home, "bexley")
     report = forgotten(store, root / "secret.txt")
