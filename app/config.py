@@ -21,7 +21,7 @@ CONFIG_FILE = "tenkyo.toml"
 class Settings(BaseSettings):
     """Every setting: an environment variable TENKYO_NAME, or a line `name = value` in tenkyo.toml; flags beat both."""
 
-    model_config = SettingsConfigDict(env_prefix="TENKYO_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="TENKYO_", env_ignore_empty=True, extra="forbid", frozen=True)
 
     home: Annotated[Path, Field(description="Data folder: database and index.")] = Path("tenkyo-data")
     database_url: Annotated[

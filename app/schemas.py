@@ -24,7 +24,9 @@ class AskRequest(BaseModel):
 
     question: Annotated[str, Field(description="At most 4,000 characters, in any language.")]
     collection: Annotated[str | None, Field(description="May be left out when there is only one.")] = None
-    path: Annotated[str | None, Field(description="Glob that limits the documents, such as `hr/*.md`.")] = None
+    path: Annotated[
+        str | None, Field(max_length=1000, description="Glob that limits the documents, such as `hr/*.md`.")
+    ] = None
     history: Annotated[list[TurnModel], Field(max_length=50, description="Earlier questions, oldest first.")] = []
 
 

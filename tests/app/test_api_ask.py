@@ -147,7 +147,13 @@ def test_a_stream_is_not_to_be_kept_or_held_back(ask: Ask) -> None:
 
 @pytest.mark.parametrize(
     ("question", "body", "status"),
-    [("", {}, 422), ("???", {}, 422), (ENGLISH, {"collection": "nowhere"}, 404), (ENGLISH, {"colection": "x"}, 422)],
+    [
+        ("", {}, 422),
+        ("???", {}, 422),
+        (ENGLISH, {"collection": "nowhere"}, 404),
+        (ENGLISH, {"colection": "x"}, 422),
+        (ENGLISH, {"path": "*" * 1001}, 422),
+    ],
 )
 def test_a_bad_question_is_a_problem_and_not_a_stream(
     ask: Ask, question: str, body: dict[str, object], status: int

@@ -25,6 +25,13 @@ def test_without_any_setting_everything_has_a_default() -> None:
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
 
 
+def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a compose file passes it on from an .env file that leaves it out."""
+    monkeypatch.setenv("TENKYO_HOME", "")
+    monkeypatch.setenv("TENKYO_PORT", "")
+    assert (load_settings().home, load_settings().port) == (Path("tenkyo-data"), 8000)
+
+
 def test_the_environment_beats_the_file_and_a_flag_beats_both(monkeypatch: pytest.MonkeyPatch) -> None:
     write_config('home = "/from/file"\nport = 1111\nthreads = 7\n')
     assert load_settings().home == Path("/from/file")
