@@ -1,7 +1,9 @@
 """The commands that change which documents there are: `tenkyo index` and `tenkyo forget`."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain, repeat
 from pathlib import Path
 
 import click
@@ -9,16 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from app.config import Settings
+from app.database import database_url
 from app.problems import EXIT_SOME_FAILED
 from app.service import DEFAULT_COLLECTION, existing_store, open_store
 from app.terminal import command, err, out, progress_bar
+from app.watching import keep_indexing
 from generator.record import withhold_answers
 from indexer.comparison import Report
 from indexer.embedder import Embedder, SentenceTransformerEmbedder
 from indexer.forget import forget
-from indexer.ingest import Progress, ingest
+from indexer.ingest import Progress, Store, ingest
 from indexer.preview import Preview, preview
 from indexer.selection import Selection
+from indexer.watch import WatchSettings, rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class _Job:
     """What the command line asks for."""
 
     settings: Settings
+    store: Store | None
     embedder: Embedder
     collection: str
     paths: tuple[Path, ...]
@@ -44,8 +50,9 @@ class _Job:
             return self._preview(show) if dry else self._ingest(show)
 
     def _ingest(self, progress: Progress) -> Report:
+        assert self.store is not None
         return ingest(
-            open_store(self.settings),
+            self.store,
             self.embedder,
             self.collection,
             self.paths,
@@ -58,7 +65,7 @@ class _Job:
 
     def _preview(self, progress: Progress) -> Preview:
         return preview(
-            existing_store(self.settings),
+            self.store,
             self.settings.data_folder(),
             self.embedder,
             self.collection,
@@ -84,6 +91,7 @@ class _Job:
 @click.option("--include", multiple=True, metavar="GLOB", help="Only files that match, as in a .gitignore; repeatable.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="No files that match, as in a .gitignore; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Show what would be indexed, removed and renamed; write nothing.")
+@click.option("--watch", is_flag=True, help="Go on, and index again with every change, until Ctrl-C.")
 @click.option("--rebuild", is_flag=True, help="Build anew, for example with another embedding model.")
 @click.option("--allow-empty", is_flag=True, help="Remove all documents if the folder is empty now.")
 @command
@@ -95,17 +103,44 @@ def index(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     dry_run: bool,
+    watch: bool,
     rebuild: bool,
     allow_empty: bool,
 ) -> None:
     """Index folders (or files). Exit code 3 if some files could not be read."""
+    if watch and dry_run:
+        raise click.UsageError("--watch and --dry-run exclude each other.")
     selection = Selection(include, exclude)
+    store = existing_store(settings) if dry_run else open_store(settings)
     embedder = SentenceTransformerEmbedder(settings.embedder_settings())
-    job = _Job(settings, embedder, collection, paths, selection, as_json, rebuild, allow_empty)
+    job = _Job(settings, store, embedder, collection, paths, selection, as_json, rebuild, allow_empty)
+    if watch:
+        _watch(job)
+        return
     report = job.run(dry=dry_run)
     job.print(report)
     if report.failed:
         raise SystemExit(EXIT_SOME_FAILED)
+
+
+def _watch(job: _Job) -> None:
+    settings = job.settings
+    written = [settings.data_folder()]
+    database = database_url(settings.database_url, settings.data_folder())
+    if database.get_backend_name() == "sqlite" and database.database:
+        written += [Path(f"{database.database}{suffix}") for suffix in ("", "-wal", "-shm", "-journal")]
+    later = replace(job, rebuild=False)
+    jobs = chain([job], repeat(later))
+
+    def show(report: Report, first: bool) -> None:
+        if first or job.as_json:
+            job.print(report)
+        else:
+            _print_short(report)
+        if first:
+            err.print(f"Watching {', '.join(map(str, job.paths))}. Ctrl-C stops.", soft_wrap=True)
+
+    keep_indexing(rounds(job.paths, written, WatchSettings()), lambda: next(jobs).run(), show)
 
 
 @click.command("forget")
@@ -151,6 +186,16 @@ def _print_report(report: Report, collection: str) -> None:
         _print_plan(report)
         table.title = f"Collection {collection}: a dry run, nothing was written"
     out.print(table)
+    _print_failures(report)
+
+
+def _print_short(report: Report) -> None:
+    counts = f"{report.indexed:,} indexed, {report.removed:,} removed, {len(report.failed):,} failed"
+    out.print(f"{datetime.now():%H:%M:%S} {counts}, {report.embedded_chunks:,} chunks embedded")
+    _print_failures(report)
+
+
+def _print_failures(report: Report) -> None:
     for failure in report.failed:
         err.print(Text.assemble(("failed ", "red"), f"{failure.path}: {failure.reason}"), soft_wrap=True)
 

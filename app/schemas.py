@@ -36,6 +36,7 @@ class CitationModel(BaseModel):
     n: int
     document_id: str
     path: str
+    paths: Annotated[list[str], Field(description="Every file that held this text then; `path` is the first.")] = []
     title: str | None
     page: int | None
     start: int
@@ -193,6 +194,7 @@ def citation_model(citation: Citation) -> CitationModel:
         n=citation.n,
         document_id=format_id(source.content_id),
         path=source.path,
+        paths=list(source.paths),
         title=source.title,
         page=citation.page,
         start=citation.start,

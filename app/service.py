@@ -199,11 +199,13 @@ class Service:
             {"chunk_id": format_id(p.chunk_id), "sha256": hashlib.sha256(p.text.encode()).hexdigest()}
             for p in answer.passages
         ]
+        sources = {passage.source.content_id for each in found for passage in each.retrieval.passages}
+        record["sources"] = sorted(map(format_id, sources))
         record["checks"] = [claim.checked for claim in answer.claims]
         record["trace"] = asdict(answer.trace) if answer.trace else None
         with self._store.sessions.begin() as session:
             forget_answers(session, datetime.now(UTC) - self._keep_answers)
-            if not hold_contents(session, {p.source.content_id for p in answer.passages}):
+            if not hold_contents(session, sources):
                 record = withheld(record, datetime.now(UTC))  # forgotten while the answer was being made
             store_answer(session, model.id, collection, record)
 

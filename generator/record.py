@@ -59,4 +59,5 @@ def withheld(record: dict[str, Any], when: datetime) -> dict[str, Any]:
 
 
 def _sources(record: dict[str, Any]) -> set[str]:
-    return {item["document_id"] for name in ("passages", "citations") for item in record.get(name, ())}
+    named = {item["document_id"] for name in ("passages", "citations") for item in record.get(name, ())}
+    return named.union(record.get("sources", ()))

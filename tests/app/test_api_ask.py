@@ -19,7 +19,7 @@ ANSWER_KEYS = {"id", "status", "reason", "question", "answer", "short_answer", "
     "dropped",
     "notice",
 }
-CITATION_KEYS = {"n", "document_id", "path", "title", "page", "start", "end", "quote", "content_sha256"}
+CITATION_KEYS = {"n", "document_id", "path", "paths", "title", "page", "start", "end", "quote", "content_sha256"}
 PASSAGE_KEYS = {"chunk_id", "path", "score", "dense", "lexical", "text"}
 STREAM = "text/event-stream"
 QUESTIONS = [ENGLISH, JAPANESE, UNRELATED, "what is it?"]

@@ -169,7 +169,7 @@ def test_a_streamed_answer_is_recorded_too(client: FlaskClient, ask: Ask) -> Non
     assert client.get(f"/answers/{identifier}").get_json()["record"]["question"] == ENGLISH
 
 
-def test_the_same_content_at_two_paths_is_one_document(tmp_path: Path) -> None:
+def test_the_same_content_at_two_paths_is_one_document(tmp_path: Path, handmade_weights: None) -> None:
     for name in ("b.txt", "a.txt"):
         (tmp_path / "d").mkdir(exist_ok=True)
         (tmp_path / "d" / name).write_text("Hotels cost 165 pounds a night.")
@@ -179,3 +179,29 @@ def test_the_same_content_at_two_paths_is_one_document(tmp_path: Path) -> None:
     (first, second) = client.get("/documents").get_json()["documents"]
     assert first["document_id"] == second["document_id"]
     assert client.get(f"/documents/{first['document_id']}").get_json()["paths"] == ["a.txt", "b.txt"]
+    asked = client.post("/ask", json={"question": "What do hotels cost a night?"}).get_json()
+    assert [(c["path"], c["paths"]) for c in asked["citations"]] == [("a.txt", ["a.txt", "b.txt"])]
+
+
+def test_links_to_a_replaced_version_and_to_its_answer_still_open(tmp_path: Path, handmade_weights: None) -> None:
+    store = Store(open_database(database_url(None, tmp_path / "home")), tmp_path / "home")
+    client = create_app(Service(store, HashEmbedder())).test_client()
+    file = tmp_path / "d" / "hotels.txt"
+    file.parent.mkdir()
+    question = {"question": "What do hotels cost a night?"}
+    asked = []
+    for text in ("Hotels cost 165 pounds a night.", "Hotels cost 180 pounds a night."):
+        file.write_text(text)
+        ingest(store, HashEmbedder(), "default", [file.parent], IngestSettings())
+        asked.append(client.post("/ask", json=question).get_json())
+    file.rename(file.parent / "inns.txt")
+    ingest(store, HashEmbedder(), "default", [file.parent], IngestSettings())
+    for answer, amount, current in ((asked[0], "165", False), (asked[1], "180", True)):
+        (citation,) = answer["citations"]
+        assert amount in citation["quote"]
+        document = client.get(f"/documents/{citation['document_id']}").get_json()
+        assert document["text"][citation["start"] : citation["end"]] == citation["quote"]
+        assert (document["current"], document["paths"]) == (current, ["inns.txt" if current else "hotels.txt"])
+        where = f"/documents/{citation['document_id']}?start={citation['start']}&end={citation['end']}"
+        assert marked_text(client.get(where, headers=HTML).get_data(as_text=True)) == [citation["quote"]]
+        assert client.get(f"/answers/{answer['id']}").get_json()["record"]["answer"] == answer["answer"]
