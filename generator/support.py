@@ -22,6 +22,7 @@ from indexer.embedder import Embedder
 
 SUPPORT_WEIGHTS_FILE = Path(__file__).with_name("support_weights.json")
 _READABLE = 0.6
+_MARKS = re.escape(",;:.!?()[]—–、。，；：！？（）「」『』・|")
 
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|nor|neither|cannot|without|nobody|nothing|isn't|aren't|wasn't|weren't|don't|doesn't|didn't|"
@@ -106,10 +107,10 @@ class RuleVerifier:
     @property
     def name(self) -> str:
         """The version goes up when a verdict could change."""
-        return "rules-1"
+        return "rules-2"
 
     def judge(self, claim: str, evidence: Sequence[str]) -> Judgement:
-        """A claim all of whose terms stand in order in one sentence needs no model; the rest gets a probability."""
+        """A claim that is a whole clause of its source, word for word, needs no model; the rest gets a probability."""
         if not evidence:
             return Judgement(0.0, False)
         readable = self.embedder is not None and self.embedder.coverage(claim) > _READABLE
@@ -118,7 +119,7 @@ class RuleVerifier:
         close = x[SUPPORT_FEATURES.index("best_sentence_coverage")] >= 0.6
         if opposite and close:
             return Judgement(0.0, True)
-        if "".join(claim.split()).rstrip("。.") in "".join(evidence[0].split()):
+        if _is_whole_clause(claim, evidence[0]):
             return Judgement(1.0, False)
         dense, lexical = support_models()
         if readable and self.embedder is not None:
@@ -178,6 +179,12 @@ def _opposite(claim: str, evidence: str) -> bool:
             if a.search(claim) and not b.search(claim) and b.search(evidence) and not a.search(evidence):
                 return True
     return False
+
+
+def _is_whole_clause(claim: str, source: str) -> bool:
+    """Whether the claim stands in the source between two marks: part of a clause may say something else."""
+    wanted = re.escape("".join(claim.split()).rstrip("。."))
+    return bool(wanted) and bool(re.search(rf"(?:^|[{_MARKS}]){wanted}(?:$|[{_MARKS}])", "".join(source.split())))
 
 
 def _share(values: Sequence[bool]) -> float:
