@@ -29,7 +29,14 @@ def tenkyo(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str | Path) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", "from evaluation.cli import main; main()", "--home", tmp_path / "home", *arguments]
+        command = [
+            sys.executable,
+            "-c",
+            "from evaluation.cli import main; main()",
+            "--home",
+            tmp_path / "home",
+            *arguments,
+        ]
         process = subprocess.Popen(
             [str(part) for part in command],
             stdout=subprocess.PIPE,
