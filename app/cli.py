@@ -11,11 +11,12 @@ from rich.table import Table
 from app import database
 from app.cli_index import forget_command, index
 from app.config import Settings
-from app.problems import EXIT_ABSTAINED
+from app.problems import EXIT_ABSTAINED, EXIT_UNAVAILABLE, KNOWN_ERRORS
 from app.schemas import AnswerModel
+from app.serve import LOAD_FAILED
 from app.serve import serve as serve_app
-from app.service import DEFAULT_COLLECTION, open_service, open_store
-from app.terminal import command, out
+from app.service import DEFAULT_COLLECTION, check_startable, open_service, open_store
+from app.terminal import command, out, print_error
 from app.web import create_app
 from indexer.ingest import repair
 
@@ -61,15 +62,22 @@ def ask(settings: Settings, question: str, collection: str | None, path: str | N
 @command
 def serve(settings: Settings) -> None:
     """Serve the chat page and the REST interface."""
-    open_service(settings).check_ready()  # a clear message here, before any worker starts
+    check_startable(settings)  # a clear message here, before any worker starts; models are loaded once, in the worker
 
     def load() -> Flask:
-        service = open_service(settings)
+        try:
+            service = open_service(settings)
+        except KNOWN_ERRORS as error:
+            print_error(error)
+            raise SystemExit(LOAD_FAILED) from error
         service.warm_up()
         out.print(f"Tenkyo is ready: http://{settings.host}:{settings.port}")
         return create_app(service)
 
-    serve_app(load, settings.host, settings.port, settings.threads)
+    try:
+        serve_app(load, settings.host, settings.port, settings.threads)
+    except SystemExit as end:
+        raise SystemExit(EXIT_UNAVAILABLE if end.code == LOAD_FAILED else end.code) from None
 
 
 @cli.command()
@@ -135,6 +143,8 @@ def _print_answer(answer: AnswerModel) -> None:
         for passage in answer.passages[:3]:
             out.print(f"  nearest: {passage.path}: {_shorten(passage.text)}", style="dim", soft_wrap=True)
         return
+    if answer.notice:
+        out.print(answer.notice, style="yellow", soft_wrap=True)
     out.print(answer.answer, soft_wrap=True)
     out.print()
     for citation in answer.citations:

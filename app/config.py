@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     ] = 1.0
     llm_answer_tokens: Annotated[int, Field(ge=32, description="Longest draft.")] = 700
     llm_slots: Annotated[int, Field(ge=1, le=1024, description="Drafts that the model writes at a time.")] = 32
-    llm_queue: Annotated[int, Field(ge=0, le=4096, description="Drafts that may wait; more are refused (503).")] = 64
+    llm_queue: Annotated[int, Field(ge=1, le=4096, description="Drafts that may wait; more are refused (503).")] = 64
     llm_queue_seconds: Annotated[float, Field(gt=0, description="Longest wait for a free slot.")] = 30.0
     llm_first_token_seconds: Annotated[float, Field(gt=0, description="Longest wait for the first piece.")] = 60.0
     llm_answer_seconds: Annotated[float, Field(gt=0, description="Longest time for one draft.")] = 180.0

@@ -11,6 +11,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.workers.base import Worker
 
 _GRACE_SECONDS = 30
+LOAD_FAILED = 4  # a worker that ends so is not started again: gunicorn.arbiter.Arbiter.APP_LOAD_ERROR
 
 
 class _Server(BaseApplication):  # type: ignore[misc]

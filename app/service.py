@@ -328,6 +328,12 @@ def existing_store(settings: Settings) -> Store | None:
     return open_store(settings)
 
 
+def check_startable(settings: Settings) -> None:
+    """Raises what would keep the service from answering, without loading any model."""
+    embedder = SentenceTransformerEmbedder(settings.embedder_settings())
+    Service(open_store(settings), embedder).check_ready()
+
+
 def open_service(settings: Settings) -> Service:
     """The service of the settings. Raises ConfigurationProblem, DatabaseProblem, EmbedderProblem or LLMUnavailable."""
     embedder = SentenceTransformerEmbedder(settings.embedder_settings())

@@ -173,17 +173,18 @@ def features(
     question_numbers = set(re.findall(r"\d+", question))
     sentence_terms = [frozenset(terms(s.text)) for s in sentences]
     passage_terms: dict[int, frozenset[str]] = {}
+    heading_terms: dict[int, frozenset[str]] = {}
     matrix = np.zeros((len(sentences), len(FEATURES)))
     for i, sentence in enumerate(sentences):
         passage = sentence.passage
         key = passage.chunk_id
         if key not in passage_terms:
-            passage_terms[key] = frozenset(
-                terms("\n".join((passage.source.title or "", *passage.heading_path, passage.text)))
-            )
+            above = (passage.source.title or "", *passage.heading_path)
+            heading_terms[key] = frozenset(terms("\n".join(above)))
+            passage_terms[key] = heading_terms[key].union(terms(passage.text))
         own = sentence_terms[i]
-        heading = frozenset(terms("\n".join((passage.source.title or "", *passage.heading_path))))
-        around = own | heading | frozenset(terms(sentence.previous))
+        before = heading_terms[key].union(terms(sentence.previous))
+        around = own | before
         matrix[i, :14] = (
             _coverage(own, weights, total),
             _coverage(around, weights, total),
@@ -202,7 +203,7 @@ def features(
         )
         matrix[i, 14] = passage.dense or 0.0
         matrix[i, 17] = sentence.start == passage.start
-        matrix[i, 18] = _coverage(heading | frozenset(terms(sentence.previous)), weights, total)
+        matrix[i, 18] = _coverage(before, weights, total)
         if counted is not None:
             matrix[i, 20] = 1.0 if counted.search(sentence.text) else -1.0
         said = f"{sentence.text} {' '.join(passage.heading_path)}".casefold()

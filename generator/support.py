@@ -137,7 +137,7 @@ def support_features(claim: str, evidence: Sequence[str], embedder: Embedder | N
     pairs = set(itertools.pairwise(own))
     wanted_pairs = list(itertools.pairwise(wanted))
     covered = [term in known for term in wanted]
-    by_sentence = [_share([t in set(terms(sentence)) for t in wanted]) for sentence in evidence]
+    by_sentence = [_share([t in held for t in wanted]) for held in (set(terms(sentence)) for sentence in evidence)]
     best = evidence[int(np.argmax(by_sentence))]
     cosine = cosine_best = 0.0
     if embedder is not None:

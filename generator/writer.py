@@ -14,7 +14,7 @@ from generator.calculations import Calculated, compute
 from generator.draft import DraftCalculation, DraftClaim, DraftItem, DraftUnanswered, parse_draft
 from generator.evidence import Sentence
 from generator.gate import Action, Cited, Gate, GateSettings, Verdict
-from generator.llm import LLM, Deadlines, Request, Sampling
+from generator.llm import LLM, Deadlines, Message, Request, Sampling
 from generator.prompt import Prompts, answer_messages, data_messages, fit_evidence, new_marker
 from generator.ranking import Ranked
 from generator.support import Verifier
@@ -90,9 +90,10 @@ class Writer:
         budget = self.llm.context_tokens - fixed - answer_tokens
         scored = list(zip(ranked.logits.tolist(), ranked.sentences, strict=True))
         evidence = fit_evidence(scored, self.llm.count_tokens, budget, self.settings.max_evidence)
+        messages = answer_messages(texts["answer"], marker, evidence, question)
         request = Request(
-            messages=answer_messages(texts["answer"], marker, evidence, question),
-            schema_messages=answer_messages(texts["answer_json"], marker, evidence, question),
+            messages=messages,
+            schema_messages=(Message("system", texts["answer_json"]), *messages[1:]),
             max_tokens=answer_tokens,
             sources={number: sentence.text for number, sentence in enumerate(evidence, start=1)},
             bare_question=question,

@@ -19,6 +19,8 @@ _RUNS = re.compile(rf"([{UNSPACED}]+)|([^\W_{UNSPACED}]+)")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _STEMMER = Stemmer.Stemmer("english")
 _LONGEST_WORD = 64
+# The sentences of one answer are looked at from many sides, and those of popular documents with every question.
+_CACHED_LENGTH = 1500
 
 
 # Function words that say nothing of what a question is about, as stems. Dropping them lifts BM25's recall@1 on
@@ -44,6 +46,10 @@ def is_meaningful(text: str) -> bool:
 
 def terms(text: str) -> list[str]:
     """Terms of a text in order, with repetitions. "useState" gives the whole word and its parts."""
+    return list(_cached_terms(text) if len(text) <= _CACHED_LENGTH else _terms(text))
+
+
+def _terms(text: str) -> list[str]:
     out: list[str] = []
     for unspaced, word in _RUNS.findall(unicodedata.normalize("NFKC", text)):
         if unspaced:
@@ -53,6 +59,11 @@ def terms(text: str) -> list[str]:
         else:
             out.extend(_word_terms(word))
     return out
+
+
+@lru_cache(maxsize=8192)
+def _cached_terms(text: str) -> tuple[str, ...]:
+    return tuple(_terms(text))
 
 
 @lru_cache(maxsize=65536)
