@@ -15,9 +15,9 @@ from app.problems import EXIT_ABSTAINED
 from app.schemas import AnswerModel
 from app.serve import serve as serve_app
 from app.service import DEFAULT_COLLECTION, open_service, open_store
-from app.terminal import command, out
+from app.terminal import command, out, print_warning
 from app.web import create_app
-from indexer.ingest import repair
+from indexer.repair import repair
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,7 +61,8 @@ def ask(settings: Settings, question: str, collection: str | None, path: str | N
 @command
 def serve(settings: Settings) -> None:
     """Serve the chat page and the REST interface."""
-    open_service(settings).check_ready()  # a clear message here, before any worker starts
+    for warning in open_service(settings).check_ready():  # an error or a warning here, before any worker starts
+        print_warning(warning)
 
     def load() -> Flask:
         service = open_service(settings)
@@ -88,6 +89,9 @@ def status(settings: Settings, as_json: bool) -> None:
     for c in collections:
         table.add_row(c.name, str(c.documents), str(c.chunks), str(c.generation), c.embedder, c.indexed_at)
     out.print(table if collections else "No collections yet: run `tenkyo index FOLDER`.")
+    for c in collections:
+        if c.problem:
+            print_warning(c.problem)
 
 
 @cli.command("repair")

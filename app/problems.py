@@ -13,7 +13,7 @@ from app.service import Gone, NotFound
 from generator.errors import InvalidQuestion
 from generator.llm import LLMBusy, LLMError, LLMTimeout, LLMUnavailable
 from generator.prompt import PromptProblem
-from indexer.errors import EmbedderProblem, IndexBusy, IndexDamaged, IndexerError, SourceProblem
+from indexer.errors import EmbedderProblem, IndexBusy, IndexDamaged, IndexerError, SourceProblem, StorageProblem
 from retriever.errors import EmbedderMismatch, UnknownCollection
 
 EXIT_USAGE = 2
@@ -44,6 +44,7 @@ _KINDS: dict[type[Exception], _Kind] = {
     EmbedderProblem: _Kind("embedder", "The embedding model cannot be used", 503, EXIT_UNAVAILABLE),
     IndexDamaged: _Kind("index-damaged", "The index is damaged", 503, EXIT_UNAVAILABLE),
     IndexBusy: _Kind("index-busy", "The index is being written", 503, EXIT_UNAVAILABLE),
+    StorageProblem: _Kind("storage", "The data folder cannot be written", 503, EXIT_UNAVAILABLE),
     LLMBusy: _Kind("llm-busy", "The language model is busy", 503, EXIT_UNAVAILABLE),
     LLMTimeout: _Kind("llm-timeout", "The language model took too long", 504, EXIT_UNAVAILABLE),
     LLMUnavailable: _Kind("llm-unavailable", "The language model cannot be used", 503, EXIT_UNAVAILABLE),
