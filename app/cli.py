@@ -9,15 +9,15 @@ from flask import Flask
 from rich.table import Table
 
 from app import database
+from app.cli_care import check_command, compact_command, repair_command
 from app.cli_index import forget_command, index
 from app.config import Settings
 from app.problems import EXIT_ABSTAINED
 from app.schemas import AnswerModel
 from app.serve import serve as serve_app
-from app.service import DEFAULT_COLLECTION, open_service, open_store
+from app.service import open_service
 from app.terminal import command, out, print_warning
 from app.web import create_app
-from indexer.repair import repair
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,6 +35,9 @@ def cli(context: click.Context, /, **flags: object) -> None:
 
 cli.add_command(index)
 cli.add_command(forget_command)
+cli.add_command(check_command)
+cli.add_command(repair_command)
+cli.add_command(compact_command)
 
 
 @cli.command()
@@ -92,15 +95,6 @@ def status(settings: Settings, as_json: bool) -> None:
     for c in collections:
         if c.problem:
             print_warning(c.problem)
-
-
-@cli.command("repair")
-@click.option("--collection", "-c", default=DEFAULT_COLLECTION, show_default=True)
-@command
-def repair_command(settings: Settings, collection: str) -> None:
-    """Rebuild a damaged index from the database. Embeds nothing."""
-    number = repair(open_store(settings), collection)
-    out.print(f"Collection {collection} is served from generation {number} now.")
 
 
 @cli.command()

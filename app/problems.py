@@ -1,6 +1,7 @@
 """The one place where errors become HTTP problems (RFC 9457) and exit codes."""
 
 import math
+import sqlite3
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from generator.prompt import PromptProblem
 from indexer.errors import EmbedderProblem, IndexBusy, IndexDamaged, IndexerError, SourceProblem, StorageProblem
 from retriever.errors import EmbedderMismatch, UnknownCollection
 
+EXIT_DAMAGED = 1
 EXIT_USAGE = 2
 EXIT_SOME_FAILED = 3
 EXIT_ABSTAINED = 4
@@ -81,6 +83,11 @@ def exit_code_of(error: Exception) -> int:
 
 def message_of(error: Exception) -> str:
     """What went wrong, for people."""
+    if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.Error):
+        return (
+            f"the embedded database failed: {error.orig}. What was stored stays stored: make room, or end what locks "
+            "it, then try again. `tenkyo check` says whether it is damaged."
+        )
     if isinstance(error, DBAPIError):
         return f"the database failed: {error.orig}. Check that it is running and reachable, then try again."
     return str(error)

@@ -140,7 +140,7 @@ class Service:
                     item,
                     question=question,
                     rewritten_question=understood if understood != question else None,
-                    notice=item.notice or (OLDER_INDEX_NOTICE[language] if self._retriever.warning(name) else None),
+                    notice=item.notice or (OLDER_INDEX_NOTICE[language] if found[0].retrieval.warning else None),
                 )
                 model = answer_model(format_id(secrets.randbits(63)), answer)
                 model.timings_ms["total"] = round((time.perf_counter() - started) * 1000, 2)

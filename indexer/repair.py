@@ -1,8 +1,9 @@
 """What is done to an index besides indexing: building it anew, and making it small. Both need SQL alone, no model."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import Engine, delete, exists, select
 from sqlalchemy.orm import Session
 
 from indexer import catalog
@@ -13,6 +14,9 @@ from indexer.lock import WriteLease
 from indexer.outage import ride_out
 from indexer.tables import Collection, Content, Document
 
+# A VACUUM writes the whole file once more and needs as much room again.
+_FREE_SHARE = 0.1
+
 
 def repair(store: Store, collection: str) -> int:
     """Publishes a new generation from SQL alone, whatever the state of the old ones. Returns its number."""
@@ -22,17 +26,38 @@ def repair(store: Store, collection: str) -> int:
         return number
 
 
-def compact(store: Store, collection: str, still_cited: Iterable[int] | None = None) -> int:
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """The generation that was published, and how many texts went."""
+
+    generation: int
+    dropped: int
+
+
+def compact(store: Store, collection: str, still_cited: Iterable[int] | None = None) -> Compacted:
     """Publishes one merged generation without tombstones and deletes the older ones, and what dead runs stored.
 
     With `still_cited`, the ids of contents that must stay, every other text goes that no path leads to any more: links
-    to such earlier versions then open nothing. Returns how many texts went.
+    to such earlier versions then open nothing.
     """
     cited = None if still_cited is None else frozenset(still_cited)
     with store.lock(collection) as lease:
         number, dropped = ride_out(lambda: _rebuild(store, collection, lease, cited))
         remove_old_generations(store.index_root(collection), number, keep=1)
-        return dropped
+        return Compacted(number, dropped)
+
+
+def reclaim_space(engine: Engine) -> None:
+    """Gives the space of deleted rows back, where that is worth a rewrite. Readers go on; writers may wait."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("VACUUM (ANALYZE) contents, chunks, documents, versions, answers")
+            return
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        if connection.exec_driver_sql("PRAGMA freelist_count").scalar_one() > _FREE_SHARE * pages:
+            connection.exec_driver_sql("VACUUM")
+        # A reader may keep the log from being emptied; whoever writes next then goes on with it.
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
 
 def _rebuild(store: Store, collection: str, lease: WriteLease, cited: frozenset[int] | None) -> tuple[int, int]:
