@@ -20,6 +20,7 @@ from app.schemas import (
     DocumentList,
     DocumentModel,
     HealthModel,
+    ReadyModel,
     RecordModel,
 )
 from app.service import Event, Service
@@ -71,7 +72,7 @@ ROUTES = (
     ),
     Route("GET", "/answers/{answer_id}", "answer", "A recorded answer.", RecordModel, errors=(404,)),
     Route("GET", "/healthz", "healthz", "Whether the process lives.", HealthModel),
-    Route("GET", "/readyz", "readyz", "Whether questions can be answered.", HealthModel, errors=(503,)),
+    Route("GET", "/readyz", "readyz", "Whether questions can be answered.", ReadyModel, errors=(503,)),
 )
 
 
@@ -124,8 +125,8 @@ def _views(service: Service) -> dict[str, Callable[..., Response | str]]:
         return _json(HealthModel(status="ok"))
 
     def readyz() -> Response:
-        service.check_ready()
-        return _json(HealthModel(status="ok"))
+        warnings = service.check_ready()
+        return _json(ReadyModel(status="degraded" if warnings else "ok", warnings=warnings))
 
     views: tuple[Callable[..., Response | str], ...] = (
         ask,

@@ -9,16 +9,16 @@ from flask import Flask
 from rich.table import Table
 
 from app import database
+from app.cli_care import check_command, compact_command, repair_command
 from app.cli_index import forget_command, index
 from app.config import Settings
 from app.problems import EXIT_ABSTAINED, EXIT_UNAVAILABLE, KNOWN_ERRORS
 from app.schemas import AnswerModel
 from app.serve import LOAD_FAILED
 from app.serve import serve as serve_app
-from app.service import DEFAULT_COLLECTION, check_startable, open_service, open_store
-from app.terminal import command, out, print_error
+from app.service import check_startable, open_service
+from app.terminal import command, out, print_error, print_warning
 from app.web import create_app
-from indexer.ingest import repair
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,6 +36,9 @@ def cli(context: click.Context, /, **flags: object) -> None:
 
 cli.add_command(index)
 cli.add_command(forget_command)
+cli.add_command(check_command)
+cli.add_command(repair_command)
+cli.add_command(compact_command)
 
 
 @cli.command()
@@ -62,7 +65,9 @@ def ask(settings: Settings, question: str, collection: str | None, path: str | N
 @command
 def serve(settings: Settings) -> None:
     """Serve the chat page and the REST interface."""
-    check_startable(settings)  # a clear message here, before any worker starts; models are loaded once, in the worker
+    # An error or a warning here, before any worker starts; models are loaded once, in the worker.
+    for warning in check_startable(settings):
+        print_warning(warning)
 
     def load() -> Flask:
         try:
@@ -96,15 +101,9 @@ def status(settings: Settings, as_json: bool) -> None:
     for c in collections:
         table.add_row(c.name, str(c.documents), str(c.chunks), str(c.generation), c.embedder, c.indexed_at)
     out.print(table if collections else "No collections yet: run `tenkyo index FOLDER`.")
-
-
-@cli.command("repair")
-@click.option("--collection", "-c", default=DEFAULT_COLLECTION, show_default=True)
-@command
-def repair_command(settings: Settings, collection: str) -> None:
-    """Rebuild a damaged index from the database. Embeds nothing."""
-    number = repair(open_store(settings), collection)
-    out.print(f"Collection {collection} is served from generation {number} now.")
+    for c in collections:
+        if c.problem:
+            print_warning(c.problem)
 
 
 @cli.command()

@@ -21,7 +21,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 import migrations
 from app.errors import ConfigurationProblem, DatabaseProblem
 
-_SQLITE_BUSY_MS = 30_000
+# How long a writer waits for a lock. Readers never wait: WAL gives them the state before.
+_SQLITE_BUSY_MS = 60_000
 
 
 def database_url(url: str | None, home: Path) -> URL:
@@ -118,6 +119,7 @@ def _create_engine(url: URL) -> Engine:
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
+    # With NORMAL a power cut may take back the last commits: SQL would name a generation that has been deleted since.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()

@@ -1,6 +1,7 @@
 """The one place where errors become HTTP problems (RFC 9457) and exit codes."""
 
 import math
+import sqlite3
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -13,9 +14,10 @@ from app.service import Gone, NotFound
 from generator.errors import InvalidQuestion
 from generator.llm import LLMBusy, LLMError, LLMTimeout, LLMUnavailable
 from generator.prompt import PromptProblem
-from indexer.errors import EmbedderProblem, IndexBusy, IndexDamaged, IndexerError, SourceProblem
+from indexer.errors import EmbedderProblem, IndexBusy, IndexDamaged, IndexerError, SourceProblem, StorageProblem
 from retriever.errors import EmbedderMismatch, UnknownCollection
 
+EXIT_DAMAGED = 1
 EXIT_USAGE = 2
 EXIT_SOME_FAILED = 3
 EXIT_ABSTAINED = 4
@@ -44,6 +46,7 @@ _KINDS: dict[type[Exception], _Kind] = {
     EmbedderProblem: _Kind("embedder", "The embedding model cannot be used", 503, EXIT_UNAVAILABLE),
     IndexDamaged: _Kind("index-damaged", "The index is damaged", 503, EXIT_UNAVAILABLE),
     IndexBusy: _Kind("index-busy", "The index is being written", 503, EXIT_UNAVAILABLE),
+    StorageProblem: _Kind("storage", "The data folder cannot be written", 503, EXIT_UNAVAILABLE),
     LLMBusy: _Kind("llm-busy", "The language model is busy", 503, EXIT_UNAVAILABLE),
     LLMTimeout: _Kind("llm-timeout", "The language model took too long", 504, EXIT_UNAVAILABLE),
     LLMUnavailable: _Kind("llm-unavailable", "The language model cannot be used", 503, EXIT_UNAVAILABLE),
@@ -80,6 +83,11 @@ def exit_code_of(error: Exception) -> int:
 
 def message_of(error: Exception) -> str:
     """What went wrong, for people."""
+    if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.Error):
+        return (
+            f"the embedded database failed: {error.orig}. What was stored stays stored: make room, or end what locks "
+            "it, then try again. `tenkyo check` says whether it is damaged."
+        )
     if isinstance(error, DBAPIError):
         return f"the database failed: {error.orig}. Check that it is running and reachable, then try again."
     return str(error)

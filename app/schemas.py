@@ -115,6 +115,7 @@ class CollectionModel(BaseModel):
     generation: int
     embedder: str
     indexed_at: str | None
+    problem: Annotated[str | None, Field(description="What is wrong with its index, and what to run.")]
 
 
 class CollectionList(BaseModel):
@@ -175,6 +176,13 @@ class HealthModel(BaseModel):
     """Health of the process."""
 
     status: Literal["ok"]
+
+
+class ReadyModel(BaseModel):
+    """Questions can be answered; `degraded` if an older generation has to answer for a damaged one."""
+
+    status: Literal["ok", "degraded"]
+    warnings: list[str]
 
 
 class Problem(BaseModel):

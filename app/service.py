@@ -41,13 +41,18 @@ from generator.support import RuleVerifier
 from generator.writer import Writer
 from indexer.catalog import find_collection, hold_contents, unpack_layout
 from indexer.embedder import Embedder, SentenceTransformerEmbedder
+from indexer.errors import IndexDamaged
 from indexer.identity import format_id, parse_id
 from indexer.ingest import Store
 from indexer.tables import Chunk, Collection, Content, Document, Forgotten, Version
-from retriever.errors import UnknownCollection
+from retriever.errors import EmbedderMismatch, UnknownCollection
 from retriever.search import Retriever
 
 DEFAULT_COLLECTION = "default"
+OLDER_INDEX_NOTICE = {
+    "en": "The newest index is damaged: an older one answered, which does not find what was added since.",
+    "ja": "最新の索引が破損しているため、以前の索引で回答しました。その後に追加された文書は検索されません。",
+}
 
 
 class NotFound(Exception):
@@ -132,7 +137,10 @@ class Service:
                 yield Event("claim", ClaimEvent(**claim_model(item.claim).model_dump(), sources=sources))
             else:
                 answer = replace(
-                    item, question=question, rewritten_question=understood if understood != question else None
+                    item,
+                    question=question,
+                    rewritten_question=understood if understood != question else None,
+                    notice=item.notice or (OLDER_INDEX_NOTICE[language] if found[0].retrieval.warning else None),
                 )
                 model = answer_model(format_id(secrets.randbits(63)), answer)
                 model.timings_ms["total"] = round((time.perf_counter() - started) * 1000, 2)
@@ -213,15 +221,25 @@ class Service:
         """The collection asked for; without one, the only one there is, else "default"."""
         if collection is not None:
             return collection
-        with self._store.sessions() as session:
-            published = select(Collection.name).where(Collection.generation > 0).order_by(Collection.name)
-            names = list(session.scalars(published))
+        names = self._published()
         if len(names) > 1 and DEFAULT_COLLECTION not in names:
             raise UnknownCollection(f"there are several collections, name one: {', '.join(names)}")
         return names[0] if len(names) == 1 else DEFAULT_COLLECTION
 
+    def _published(self) -> list[str]:
+        with self._store.sessions() as session:
+            published = select(Collection.name).where(Collection.generation > 0).order_by(Collection.name)
+            return list(session.scalars(published))
+
+    def _problem(self, collection: str) -> str | None:
+        try:
+            return self._retriever.warning(collection)
+        except (IndexDamaged, EmbedderMismatch, UnknownCollection) as error:
+            return str(error)
+
     def collections(self) -> list[CollectionModel]:
-        """Published collections by name."""
+        """Published collections by name, each with what is wrong with its index."""
+        problems = {name: self._problem(name) for name in self._published()}
         with self._store.sessions() as session:
             rows = session.scalars(select(Collection).where(Collection.generation > 0).order_by(Collection.name))
             return [
@@ -235,6 +253,7 @@ class Service:
                     generation=row.generation,
                     embedder=row.embedder,
                     indexed_at=row.indexed_at.isoformat(timespec="seconds") if row.indexed_at else None,
+                    problem=problems.get(row.name),
                 )
                 for row in rows
             ]
@@ -300,14 +319,14 @@ class Service:
 
     def warm_up(self) -> None:
         """Loads the model and opens every index, so that the first question does not wait."""
-        for collection in self.collections():
-            self._retriever.retrieve("warm up", collection.name)
+        for name in self._published():
+            self._retriever.retrieve("warm up", name)
         self._embedder.embed_query("warm up")
 
-    def check_ready(self) -> None:
-        """Raises whatever keeps questions from being answered: the database, or an index that cannot be opened."""
-        for collection in self.collections():
-            self._retriever.open(collection.name)
+    def check_ready(self) -> list[str]:
+        """Warnings. Raises what keeps questions from being answered: the database, an index that cannot be opened."""
+        warnings = [self._retriever.warning(name) for name in self._published()]
+        return [warning for warning in warnings if warning]
 
 
 def _count(session: Session, table: type[Document], condition: object) -> int:
@@ -328,10 +347,10 @@ def existing_store(settings: Settings) -> Store | None:
     return open_store(settings)
 
 
-def check_startable(settings: Settings) -> None:
-    """Raises what would keep the service from answering, without loading any model."""
+def check_startable(settings: Settings) -> list[str]:
+    """Warnings. Raises what would keep the service from answering, without loading any model."""
     embedder = SentenceTransformerEmbedder(settings.embedder_settings())
-    Service(open_store(settings), embedder).check_ready()
+    return Service(open_store(settings), embedder).check_ready()
 
 
 def open_service(settings: Settings) -> Service:

@@ -42,6 +42,11 @@ def print_error(error: Exception) -> None:
     err.print(Text.assemble(("Error: ", "bold red"), message_of(error)), soft_wrap=True)
 
 
+def print_warning(text: str) -> None:
+    """Says what needs attention though it works."""
+    err.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)
+
+
 def progress_bar(*, hidden: bool) -> Progress:
     """A bar with the path at hand; gone when it is done."""
     columns = (

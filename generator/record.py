@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, DateTime, Text, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from indexer.identity import format_id
+from indexer.identity import format_id, parse_id
 from indexer.tables import Base
 
 
@@ -34,6 +34,13 @@ def forget_answers(session: Session, before: datetime) -> None:
 def load_answer(session: Session, answer_id: str) -> AnswerRow | None:
     """The record of that id, if it is kept."""
     return session.get(AnswerRow, answer_id)
+
+
+def cited_contents(session: Session, collection: str) -> set[int]:
+    """Ids of the contents that the kept answers of a collection cite."""
+    records = session.scalars(select(AnswerRow.record).where(AnswerRow.collection == collection))
+    ids = (parse_id(citation["document_id"]) for record in records for citation in record.get("citations", ()))
+    return {content_id for content_id in ids if content_id is not None}
 
 
 def withhold_answers(session: Session, collection: str, content_ids: frozenset[int], when: datetime) -> int:

@@ -55,6 +55,12 @@ def find_collection(session: Session, name: str) -> Collection | None:
     return session.get(Collection, collection_id(name))
 
 
+def name_generation(row: Collection, number: int, manifest_sha256: str, embedder: str, previous: str | None) -> None:
+    """Makes a published generation the one that is served; `previous` is the manifest of the one it replaces."""
+    row.embedder, row.generation = embedder, number
+    row.manifest_sha256, row.previous_manifest_sha256 = manifest_sha256, previous
+
+
 def add_content(
     session: Session,
     content: Content,
@@ -62,7 +68,9 @@ def add_content(
     chunks: Sequence[ChunkSpan],
     vectors: Sequence[Vectors | None],
 ) -> None:
-    """Stores a content with all its chunks; the caller's transaction makes that atomic."""
+    """Stores a content with all its chunks, if they are not there; the caller's transaction makes that atomic."""
+    if session.scalar(select(exists().where(Chunk.content_id == content.id))):
+        return  # by a commit that took place, though its answer was lost
     content.media_type = document.media_type
     content.title = document.title
     content.text = document.text

@@ -15,6 +15,7 @@ from indexer.chunker import ChunkerSettings
 from indexer.embedder import Embedder
 from indexer.errors import SourceProblem, UnreadableDocument
 from indexer.readers import reader_for
+from indexer.stable_read import read_stable
 from indexer.walk import SourceFile
 
 
@@ -79,7 +80,7 @@ def identify(
     """Reads the file and names its content. Raises UnreadableDocument."""
     if file.problem:
         raise UnreadableDocument(file.problem)
-    data = _read_bytes(file.location, max_bytes)
+    data = read_stable(file.location, max_bytes)
     digest = hashlib.sha256(data).hexdigest()
     pipeline = _pipeline(file.path, chunker, embedder)
     content = catalog.content_id(collection, pipeline, digest)
@@ -123,17 +124,6 @@ def refuse_to_mix(before: dict[str, FileState], roots: Sequence[Path]) -> None:
 
 def _is_below(location: str, roots: Sequence[Path]) -> bool:
     return any(Path(location).is_relative_to(root.resolve()) for root in roots)
-
-
-def _read_bytes(location: Path, limit: int) -> bytes:
-    try:
-        with location.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise UnreadableDocument(f"cannot be opened: {error.strerror}") from error
-    if len(data) > limit:
-        raise UnreadableDocument(f"larger than {limit >> 20} MiB")
-    return data
 
 
 def _pipeline(path: str, chunker: ChunkerSettings, embedder: Embedder) -> str:

@@ -4,7 +4,7 @@ A segment is one file of (id, vector) pairs. Deleted ids are passed in at search
 changes. Knows no SQL, no text and no model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -51,6 +51,7 @@ class FaissSegments:
 
     def __init__(self, files: Sequence[Path], deleted: Ids) -> None:
         self._segments = [_read(file) for file in files]
+        self._deleted = deleted
         self._live: faiss.IDSelector | None = (
             faiss.IDSelectorNot(faiss.IDSelectorBatch(deleted)) if len(deleted) else None
         )
@@ -74,6 +75,13 @@ class FaissSegments:
             scores, ids = segment.search(query[np.newaxis, :], min(k, segment.ntotal), params=parameters)
             hits.extend(Hit(int(i), float(s)) for i, s in zip(ids[0], scores[0], strict=True) if i >= 0)
         return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:k]
+
+    def rows(self) -> Iterator[tuple[Ids, Vectors]]:
+        """The ids and vectors that are not deleted, a segment at a time."""
+        for segment in self._segments:
+            ids = faiss.vector_to_array(segment.id_map)  # type: ignore[attr-defined]
+            live = ~np.isin(ids, self._deleted)
+            yield ids[live], segment.index.reconstruct_n(0, segment.ntotal)[live]  # type: ignore[attr-defined]
 
 
 def _read(file: Path) -> "faiss.Index":

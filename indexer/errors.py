@@ -21,6 +21,14 @@ class IndexDamaged(IndexerError):
     """A published generation fails its checksums, is incomplete, or has a format of another version."""
 
 
+class FilesDamaged(IndexDamaged):
+    """Files of a generation are missing, unreadable or not the ones that were published: it is set aside."""
+
+
+class StorageProblem(IndexerError):
+    """The data folder cannot be written: the disk is full, failing, or read-only. The published index is as it was."""
+
+
 class IndexBusy(IndexerError):
     """Another process is writing to the same data folder."""
 

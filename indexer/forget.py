@@ -20,7 +20,8 @@ from indexer.catalog import FileState
 from indexer.erase import erase_deleted_rows, erase_index_files
 from indexer.errors import SourceProblem
 from indexer.generation import Changes, generation_folder, publish
-from indexer.ingest import Store, write_lock
+from indexer.ingest import Store
+from indexer.lock import WriteLease
 from indexer.tables import Collection, Content, Document, Forgotten, Version
 
 Redact = Callable[[Session, str, frozenset[int], datetime], int]
@@ -64,8 +65,8 @@ def forget(store: Store, paths: Sequence[Path], collection: str | None, redact: 
     report = ForgetReport()
     finished = _finish_earlier(store)
     with ExitStack() as held:
-        for name in sorted(_find(store, paths, collection)[0]):
-            held.enter_context(write_lock(store, name))
+        names = sorted(_find(store, paths, collection)[0])
+        leases = {name: held.enter_context(store.lock(name)) for name in names}
         found, missing = _find(store, paths, collection)  # once more, now that nobody can change it
         if missing and (found or not finished):
             raise SourceProblem(
@@ -73,7 +74,7 @@ def forget(store: Store, paths: Sequence[Path], collection: str | None, redact: 
                 "folder as it lies on disk, or as citations and `GET /documents` show it."
             )
         for name, versions in found.items():
-            _forget_in(store, name, versions, redact, report)
+            _forget_in(store, name, versions, redact, leases[name], report)
         _erase(store, list(found))
     report.seconds = round(time.monotonic() - started, 3)
     return report
@@ -86,7 +87,7 @@ def _finish_earlier(store: Store) -> bool:
         names = list(session.scalars(select(Collection.name).where(Collection.id.in_(unfinished))))
     with ExitStack() as held:
         for name in sorted(names):
-            held.enter_context(write_lock(store, name))
+            held.enter_context(store.lock(name))
         _erase(store, names)
     return bool(names)
 
@@ -141,7 +142,9 @@ def _is_below(path: str, top: str) -> bool:
     return path == top or path.startswith(f"{top.rstrip('/')}/")
 
 
-def _forget_in(store: Store, name: str, versions: Iterable[Version], redact: Redact, report: ForgetReport) -> None:
+def _forget_in(
+    store: Store, name: str, versions: Iterable[Version], redact: Redact, lease: WriteLease, report: ForgetReport
+) -> None:
     """Takes the paths out of one collection: first a generation without them is written, then SQL changes at once."""
     paths = {version.location: version.path for version in versions}
     with store.sessions() as session:
@@ -155,6 +158,7 @@ def _forget_in(store: Store, name: str, versions: Iterable[Version], redact: Red
         gone = contents - elsewhere.keys()
         if gone and row.generation:
             _publish_without(store, session, row, set(elsewhere))
+        lease.confirm(session)
         _delete(session, row, paths, gone)
         for content_id in contents & elsewhere.keys():
             others = sorted(state.path for state in elsewhere[content_id])
@@ -173,7 +177,7 @@ def _publish_without(store: Store, session: Session, row: Collection, remaining:
     rows = lambda: catalog.read_chunks(session, remaining)  # noqa: E731
     changes = Changes(rows, set(), rows, len(catalog.chunk_ids_of(session, remaining)))
     published = publish(store.index_root(row.name), row.generation, row.embedder, changes, from_scratch=True)
-    row.generation, row.manifest_sha256 = published.number, published.manifest_sha256
+    catalog.name_generation(row, published.number, published.manifest_sha256, row.embedder, previous=None)
 
 
 def _delete(session: Session, row: Collection, paths: Iterable[str], gone: frozenset[int]) -> None:

@@ -5,6 +5,8 @@ number in SQL. A folder is described by its manifest, and the manifest's own has
 seen when the generation is opened. Knows no documents.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -17,17 +19,20 @@ import numpy as np
 
 from indexer.dense import FaissSegments, Ids, write_segment
 from indexer.embedder import Vectors
-from indexer.errors import IndexDamaged
+from indexer.errors import FilesDamaged, IndexDamaged, StorageProblem
 from indexer.lexical import TantivyIndex, link_or_copy, write_lexical
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _DELETED = "deleted.npy"
+DAMAGED = "damaged-"
 _REWRITTEN = frozenset((_DELETED, "lexical/meta.json", "lexical/.managed.json"))
 _KEPT_GENERATIONS = 2
 # More segments or tombstones than this cost more in search than a merge costs once.
 _MAX_SEGMENTS = 8
 _MAX_DELETED_SHARE = 0.2
+# Errors that are the file's own: EIO is how a disk says that a sector has gone bad. Any other is the process's.
+_BROKEN = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO)
 
 ChunkRows = Callable[[], Iterator[tuple[int, str, Vectors | None]]]
 
@@ -74,15 +79,32 @@ class Generation:
 def publish(root: Path, current: int, embedder: str, changes: Changes, *, from_scratch: bool = False) -> Published:
     """Writes generation `current` + 1 below `root`; survives a crash at any point: until the rename, nothing counts.
 
-    It builds on the current generation unless `from_scratch`. Raises IndexDamaged if that one cannot be read.
+    It builds on the current generation unless `from_scratch`, after checking that one's files, and what it wrote must
+    open. Raises IndexDamaged if there is nothing sound to build on, StorageProblem if it cannot be written.
     """
-    number = current + 1
+    base = generation_folder(root, current) if current and not from_scratch else None
+    base_manifest = read_manifest(base, None) if base else None
+    if base and base_manifest:
+        for file in damaged_files(base, base_manifest):
+            raise FilesDamaged(f"{file} is missing or damaged")
+    try:
+        return _write(root, current + 1, embedder, changes, base, base_manifest)
+    except OSError as error:
+        raise StorageProblem(
+            f"cannot write to {root}: {error.strerror or error}. What is published is served as before; make room or "
+            "repair the disk, then run the same command again."
+        ) from error
+
+
+def _write(
+    root: Path, number: int, embedder: str, changes: Changes, base: Path | None, base_manifest: Manifest | None
+) -> Published:
     root.mkdir(parents=True, exist_ok=True)
+    for folder in (root.parent, root.parent.parent):
+        _fsync(folder)  # else a new collection's folder may be gone after a power cut, while SQL names it
     target, staging = generation_folder(root, number), root / f".staging-{number:08d}"
     for leftover in (target, *root.glob(".staging-*")):
         shutil.rmtree(leftover, ignore_errors=True)  # of a run that died before SQL named it
-    base = generation_folder(root, current) if current and not from_scratch else None
-    base_manifest = read_manifest(base, None) if base else None
     staging.mkdir()
     deleted = changes.deleted | set(_read_deleted(base).tolist()) if base else set()
     segments = list(base_manifest.segments) if base_manifest else []
@@ -103,6 +125,7 @@ def publish(root: Path, current: int, embedder: str, changes: Changes, *, from_s
     known = base_manifest.files if base_manifest else {}
     manifest = Manifest(FORMAT, embedder, changes.total, segments, _describe_files(staging, known))
     digest = _write_manifest(staging, manifest)
+    _load(staging, number, manifest)
     _fsync_tree(staging)
     staging.rename(target)
     _fsync(root)
@@ -130,24 +153,50 @@ def _write_dense(
 
 
 def open_generation(root: Path, number: int, manifest_sha256: str, embedder: str) -> Generation:
-    """Opens a generation after checking every file. Raises IndexDamaged, which says how to repair it."""
+    """Opens a generation after checking every file. Raises IndexDamaged, if it is the files' fault FilesDamaged."""
     folder = generation_folder(root, number)
     manifest = read_manifest(folder, manifest_sha256)
     if manifest.embedder != embedder:
         raise IndexDamaged(f"generation {number} was built with {manifest.embedder}, SQL says {embedder}")
-    for name, (size, digest) in manifest.files.items():
-        file = folder / name
-        if not file.is_file() or file.stat().st_size != size or _sha256(file) != digest:
-            raise IndexDamaged(f"{file} is missing or damaged")
+    for file in damaged_files(folder, manifest):
+        raise FilesDamaged(f"{file} is missing or damaged")
+    return _load(folder, number, manifest)
+
+
+def _load(folder: Path, number: int, manifest: Manifest) -> Generation:
     dense = FaissSegments([folder / name for name in manifest.segments], _read_deleted(folder))
     return Generation(number, manifest, dense, TantivyIndex(folder / "lexical"))
 
 
-def remove_old_generations(root: Path, current: int) -> None:
-    """Deletes all but the current generation and the one before it, which readers may still be opening."""
+def damaged_files(folder: Path, manifest: Manifest) -> Iterator[Path]:
+    """Files that are missing, or not what was published. Raises IndexDamaged if one may not be read."""
+    for name, (size, digest) in manifest.files.items():
+        file = folder / name
+        try:
+            if not file.is_file() or file.stat().st_size != size or _sha256(file) != digest:
+                yield file
+        except OSError as error:
+            if error.errno not in _BROKEN:
+                raise IndexDamaged(f"{file} cannot be read: {error.strerror}") from error
+            yield file
+
+
+def remove_old_generations(root: Path, current: int, keep: int = _KEPT_GENERATIONS) -> None:
+    """Deletes all but the current generation and the one before it, and all that was set aside as damaged."""
     for folder in root.glob("gen-*"):
-        if folder.name[4:].isdigit() and int(folder.name[4:]) <= current - _KEPT_GENERATIONS:
+        if folder.name[4:].isdigit() and int(folder.name[4:]) <= current - keep:
             shutil.rmtree(folder, ignore_errors=True)
+    for folder in root.glob(f"{DAMAGED}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def set_aside(root: Path, number: int) -> None:
+    """Moves a damaged generation out of the way, so that nobody opens it again; it stays until the next is published.
+
+    Where that is impossible (a read-only disk, or another process was faster) every process finds out for itself.
+    """
+    with contextlib.suppress(OSError):
+        generation_folder(root, number).rename(root / f"{DAMAGED}{number:08d}")
 
 
 def read_manifest(folder: Path, expected_sha256: str | None) -> Manifest:
@@ -155,9 +204,10 @@ def read_manifest(folder: Path, expected_sha256: str | None) -> Manifest:
     try:
         data = (folder / _MANIFEST).read_bytes()
     except OSError as error:
-        raise IndexDamaged(f"{folder} has no readable manifest: {error.strerror}") from error
+        kind = FilesDamaged if error.errno in _BROKEN else IndexDamaged
+        raise kind(f"{folder} has no readable manifest: {error.strerror}") from error
     if expected_sha256 is not None and hashlib.sha256(data).hexdigest() != expected_sha256:
-        raise IndexDamaged(f"{folder / _MANIFEST} is not the one that was published")
+        raise FilesDamaged(f"{folder / _MANIFEST} is not the one that was published")
     try:
         fields = json.loads(data)
         if fields["format"] != FORMAT:
@@ -178,7 +228,7 @@ def _read_deleted(folder: Path) -> Ids:
 
 
 def generation_folder(root: Path, number: int) -> Path:
-    """Where a generation lies, if it is there."""
+    """Where a generation lies."""
     return root / f"gen-{number:08d}"
 
 

@@ -5,13 +5,14 @@ the generation then change together in one last transaction. A run that dies los
 one finds it by content hash.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import AcquireReturnProxy, FileLock, Timeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from indexer import catalog
@@ -28,9 +29,11 @@ from indexer.comparison import (
 )
 from indexer.document import ExtractedDocument
 from indexer.embedder import Embedder, Vectors
-from indexer.errors import EmbedderProblem, IndexBusy, IndexDamaged, SourceProblem, UnreadableDocument
+from indexer.errors import EmbedderProblem, IndexDamaged, UnreadableDocument
 from indexer.generation import Changes, publish, remove_old_generations
 from indexer.identity import format_id
+from indexer.lock import WriteLease, write_lock
+from indexer.outage import ride_out
 from indexer.sandbox import ReaderProcess, SandboxSettings
 from indexer.selection import Selection
 from indexer.tables import Collection, Content
@@ -38,6 +41,7 @@ from indexer.walk import SourceFile, walk
 
 Progress = Callable[[int, int, str], None]
 """Called with files done, files in all, and the path at hand."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,10 @@ class Store:
     def index_root(self, collection: str) -> Path:
         """The folder of a collection's generations; named by id, as a name may not be a file name."""
         return self.home / "index" / format_id(catalog.collection_id(collection))
+
+    def lock(self, collection: str) -> AbstractContextManager[WriteLease]:
+        """The right to change a collection, for one process at a time. Raises IndexBusy or StorageProblem."""
+        return write_lock(self.sessions, self.index_root(collection), collection, catalog.collection_id(collection))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +94,13 @@ def ingest(
 
     What the selection leaves out goes from the collection too. `rebuild` allows another embedder than the collection
     was built with; the old index serves until the new one is published. `allow_empty` allows all documents to go.
-    Raises SourceProblem, EmbedderProblem, IndexBusy or IndexDamaged; each leaves the published index as it was.
+    Raises SourceProblem, EmbedderProblem, IndexBusy or StorageProblem; each leaves the published index as it was. A
+    damaged index is built anew from SQL.
     """
     started = time.monotonic()
     catalog.check_collection_name(collection)
     found = walk(roots, [store.home], selection)
-    with write_lock(store, collection):
+    with store.lock(collection) as lease:
         collection_id = _open_collection(store, collection, embedder, rebuild=rebuild)
         with store.sessions() as session:
             before = catalog.current_documents(session, collection_id)
@@ -105,29 +114,12 @@ def ingest(
         removed = removed_locations(before, after, roots)
         run.report.count(before, after, removed)
         run.report.skipped, run.report.excluded = found.skipped, found.excluded
-        _publish(store, embedder, collection, before, after, removed, from_scratch=rebuild)
+        ride_out(lambda: _publish(store, embedder, collection, after, removed, lease, from_scratch=rebuild))
         with store.sessions() as session:
             kept = {s.content_id for s in catalog.current_documents(session, collection_id).values()}
             run.report.chunks = len(catalog.chunk_ids_of(session, kept))
     run.report.seconds = round(time.monotonic() - started, 3)
     return run.report
-
-
-def repair(store: Store, collection: str) -> int:
-    """Publishes a new generation from SQL alone, whatever the state of the old ones. Returns its number."""
-    with write_lock(store, collection), store.sessions() as session:
-        row = catalog.find_collection(session, collection)
-        if row is None:
-            raise SourceProblem(f"there is no collection {collection!r}")
-        contents = {s.content_id for s in catalog.current_documents(session, row.id).values()}
-        total = len(catalog.chunk_ids_of(session, contents))
-        rows = lambda: catalog.read_chunks(session, contents)  # noqa: E731
-        root = store.index_root(collection)
-        published = publish(root, row.generation, row.embedder, Changes(rows, set(), rows, total), from_scratch=True)
-        row.generation, row.manifest_sha256 = published.number, published.manifest_sha256
-        session.commit()
-        remove_old_generations(root, published.number)
-        return published.number
 
 
 class _Run:
@@ -195,6 +187,11 @@ class _Run:
             embedded = self._embedder.embed_documents([chunks[i].embedded_text for i in covered])
             for i, vector in zip(covered, embedded, strict=True):
                 vectors[i] = vector
+        ride_out(lambda: self._store_pending(vectors))
+        self.report.embedded_chunks += len(covered)
+        self._pending.clear()
+
+    def _store_pending(self, vectors: Sequence[Vectors | None]) -> None:
         with self._store.sessions.begin() as session:
             at = 0
             for pending in self._pending:
@@ -204,8 +201,6 @@ class _Run:
                 at = end
             states = [pending.found.state for pending in self._pending]
             catalog.record_versions(session, catalog.collection_id(self._collection), states)
-        self.report.embedded_chunks += len(covered)
-        self._pending.clear()
 
 
 def _content_of(found: Identified, collection: str) -> Content:
@@ -223,20 +218,24 @@ def _publish(
     store: Store,
     embedder: Embedder,
     collection: str,
-    before: dict[str, FileState],
     after: dict[str, FileState],
     removed: Iterable[str],
+    lease: WriteLease,
     *,
     from_scratch: bool,
 ) -> None:
-    """Writes the next generation if the set of contents has changed, then changes SQL in one transaction."""
+    """Writes the next generation if the set of contents has changed, then changes SQL in one transaction.
+
+    Done a second time it finds nothing left to do, so that it can be repeated when nobody knows whether it succeeded.
+    """
     gone = set(removed)
-    states = {**{k: v for k, v in before.items() if k not in gone}, **after}
-    old, new = {s.content_id for s in before.values()}, {s.content_id for s in states.values()}
-    changed = [state for location, state in after.items() if before.get(location) != state]
     root = store.index_root(collection)
     collection_id = catalog.collection_id(collection)
     with store.sessions() as session:
+        before = catalog.current_documents(session, collection_id)
+        states = {**{k: v for k, v in before.items() if k not in gone}, **after}
+        old, new = {s.content_id for s in before.values()}, {s.content_id for s in states.values()}
+        changed = [state for location, state in after.items() if before.get(location) != state]
         row = session.get_one(Collection, collection_id)
         if old != new or row.generation == 0 or from_scratch:
             changes = Changes(
@@ -245,12 +244,15 @@ def _publish(
                 all_rows=lambda: catalog.read_chunks(session, new),
                 total=len(catalog.chunk_ids_of(session, new)),
             )
+            previous = row.manifest_sha256
             try:
                 published = publish(root, row.generation, embedder.fingerprint, changes, from_scratch=from_scratch)
             except IndexDamaged as error:
-                raise IndexDamaged(f"{error}: run `tenkyo repair --collection {collection}`") from error
-            row.embedder = embedder.fingerprint
-            row.generation, row.manifest_sha256 = published.number, published.manifest_sha256
+                _log.warning("%s; the index is built anew from the database", error)
+                previous = None
+                published = publish(root, row.generation, embedder.fingerprint, changes, from_scratch=True)
+            catalog.name_generation(row, published.number, published.manifest_sha256, embedder.fingerprint, previous)
+        lease.confirm(session)
         row.indexed_at = datetime.now(UTC)
         catalog.replace_documents(session, collection_id, changed, gone)
         catalog.retire_unreferenced(session, collection_id)
@@ -278,15 +280,3 @@ def refuse_other_embedder(row: Collection, embedder: Embedder) -> None:
             f"collection {row.name!r} was built with {row.embedder}, but the embedder is now {embedder.fingerprint}. "
             f"Set TENKYO_EMBEDDER back, or rebuild with `tenkyo index --rebuild … --collection {row.name}`."
         )
-
-
-def write_lock(store: Store, collection: str) -> AcquireReturnProxy[FileLock]:
-    """Keeps other writers out while it is held. Raises IndexBusy."""
-    root = store.index_root(collection)
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        return FileLock(root / ".lock").acquire(timeout=0)
-    except Timeout:
-        raise IndexBusy(
-            f"another process is indexing collection {collection!r}; wait for it to finish, then run this again"
-        ) from None

@@ -16,7 +16,7 @@ import tantivy
 
 from indexer.analysis import terms
 from indexer.dense import Hit
-from indexer.errors import IndexDamaged
+from indexer.errors import IndexDamaged, StorageProblem
 
 _ANALYZER = "terms"
 _WRITER_HEAP = 64_000_000
@@ -51,11 +51,23 @@ def _open(folder: Path) -> tantivy.Index:
 
 
 def write_lexical(folder: Path, base: Path | None, added: Iterable[tuple[int, str]], deleted: Iterable[int]) -> None:
-    """Writes a new term index: that of `base` (None = empty), without the ids `deleted`, with (id, text) `added`."""
+    """Writes a new term index: that of `base` (None = empty), without the ids `deleted`, with (id, text) `added`.
+
+    Raises StorageProblem, or OSError.
+    """
     folder.mkdir(parents=True)
     if base is not None:
         _link_files(base, folder)
     index = _open(folder)
+    try:
+        _write(index, added, deleted)
+    except ValueError as error:  # tantivy has no other kind
+        raise StorageProblem(f"the term index in {folder} cannot be written: {error}") from error
+    for name in _LOCK_FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _write(index: tantivy.Index, added: Iterable[tuple[int, str]], deleted: Iterable[int]) -> None:
     # One thread: the order of documents, and so of ties, is the order given.
     writer = index.writer(heap_size=_WRITER_HEAP, num_threads=1)
     for chunk_id in deleted:
@@ -68,8 +80,6 @@ def write_lexical(folder: Path, base: Path | None, added: Iterable[tuple[int, st
         writer.add_document(document)
     writer.commit()
     writer.wait_merging_threads()
-    for name in _LOCK_FILES:
-        (folder / name).unlink(missing_ok=True)
 
 
 def _link_files(source: Path, target: Path) -> None:
@@ -115,6 +125,13 @@ class TantivyIndex:
             for chunk_id, (score, _) in zip(ids, result.hits, strict=True)
             if chunk_id is not None
         ]
+
+    def ids(self) -> list[int]:
+        """Of every chunk, in no order."""
+        count = self._searcher.num_docs
+        hits = self._searcher.search(tantivy.Query.all_query(), count, count=False).hits if count else []
+        found = self._searcher.fast_field_values("id", [address for _, address in hits])
+        return [int(chunk_id) for chunk_id in found if chunk_id is not None]
 
     def rarity(self, term: str) -> float:
         """Inverse document frequency, scaled to [0, 1]."""

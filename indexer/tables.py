@@ -24,7 +24,10 @@ class Base(DeclarativeBase):
 
 
 class Collection(Base):
-    """A named set of documents with one index; `generation` 0 means that nothing has been published yet."""
+    """A named set of documents with one index; `generation` 0 means that nothing has been published yet.
+
+    `previous_manifest_sha256` is the manifest of the generation before, null if that one must not serve any more.
+    """
 
     __tablename__ = "collections"
 
@@ -33,6 +36,7 @@ class Collection(Base):
     embedder: Mapped[str] = mapped_column(Text)
     generation: Mapped[int] = mapped_column(default=0)
     manifest_sha256: Mapped[str | None] = mapped_column(Text)
+    previous_manifest_sha256: Mapped[str | None] = mapped_column(Text)
     indexed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
@@ -112,3 +116,14 @@ class Chunk(Base):
     embedding: Mapped[bytes | None] = mapped_column(LargeBinary)
 
     content: Mapped[Content] = relationship(back_populates="chunks")
+
+
+class Lease(Base):
+    """Who writes to a collection. The lock decides who may begin; the token, whether its holder may still publish."""
+
+    __tablename__ = "leases"
+
+    collection_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    token: Mapped[str] = mapped_column(Text)
+    holder: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime] = mapped_column(DateTime(timezone=True))

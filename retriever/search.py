@@ -1,12 +1,11 @@
 """The read path: a question in, passages out.
 
-Owns the opened generations: a running server notices a new one in SQL and opens it beside the old, which questions
-that already hold it go on using. Knows no answers and no HTTP.
+Searches both indexes of the generation that answers, fuses what they find, and loads it from SQL. Knows no answers and
+no HTTP.
 """
 
 import fnmatch
 import re
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,13 +18,13 @@ from indexer.analysis import question_terms
 from indexer.catalog import find_collection
 from indexer.dense import Ids
 from indexer.embedder import Embedder
-from indexer.errors import IndexDamaged
-from indexer.generation import Generation, open_generation
+from indexer.generation import Generation
 from indexer.ingest import Store
 from indexer.tables import Chunk, Collection, Document
 from retriever.errors import EmbedderMismatch, UnknownCollection
 from retriever.fusion import Candidate, FusionSettings, dense_weight, fuse
 from retriever.passages import Passage, PassageSettings, build_passages
+from retriever.serving import OpenGenerations, Serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Retrieval:
     """Passages for a question, best first, and what it took to find them.
 
     `coverage` is the share of the question that the embedding model reads; `rarity` maps each term of the question to
-    a weight in [0, 1]; times are in milliseconds.
+    a weight in [0, 1]; times are in milliseconds; `warning` says what is wrong with the index, if anything is.
     """
 
     passages: tuple[Passage, ...]
@@ -50,6 +49,7 @@ class Retrieval:
     coverage: float
     rarity: Mapping[str, float]
     timings_ms: Mapping[str, float]
+    warning: str | None = None
 
 
 class Retriever:
@@ -59,8 +59,7 @@ class Retriever:
         self._store = store
         self._embedder = embedder
         self._settings = settings or RetrieverSettings()
-        self._open: dict[int, Generation] = {}
-        self._lock = threading.Lock()
+        self._generations = OpenGenerations(store)
 
     def retrieve(self, question: str, collection: str, path_glob: str | None = None) -> Retrieval:
         """Passages of the collection (and of paths that match the glob, if given).
@@ -71,13 +70,14 @@ class Retriever:
             found = self._retrieve(question, collection, path_glob)
             with self._store.sessions() as session:
                 # A generation that was replaced meanwhile names chunks that SQL no longer has.
-                if self._generation(session, collection).number == found.generation:
+                if self._serving(session, collection).generation.number == found.generation:
                     return found
 
     def _retrieve(self, question: str, collection: str, path_glob: str | None) -> Retrieval:
         clock = _Clock()
         with self._store.sessions() as session:
-            generation = self._generation(session, collection)
+            serving = self._serving(session, collection)
+            generation = serving.generation
             allowed = _allowed_chunks(session, collection, path_glob) if path_glob else None
             clock.lap("open")
             candidates, coverage = self._search(question, generation, allowed, clock)
@@ -85,12 +85,17 @@ class Retriever:
             passages = build_passages(session, candidates[:keep], self._settings.passages)
             clock.lap("passages")
         rarity = {term: generation.lexical.rarity(term) for term in question_terms(question)}
-        return Retrieval(tuple(passages), generation.number, coverage, rarity, clock.laps)
+        return Retrieval(tuple(passages), generation.number, coverage, rarity, clock.laps, serving.warning)
 
     def open(self, collection: str) -> Generation:
-        """The collection's published generation. Raises as `retrieve` does."""
+        """The generation that answers for the collection. Raises as `retrieve` does."""
         with self._store.sessions() as session:
-            return self._generation(session, collection)
+            return self._serving(session, collection).generation
+
+    def warning(self, collection: str) -> str | None:
+        """What is wrong with the collection's index though it answers. Raises as `retrieve` does."""
+        with self._store.sessions() as session:
+            return self._serving(session, collection).warning
 
     def rank(self, question: str, collection: str) -> list[Candidate]:
         """Chunks by fused score before anything is joined or removed; what benchmarks measure."""
@@ -117,7 +122,7 @@ class Retriever:
         clock.lap("lexical")
         return fuse(dense, lexical, weight), coverage
 
-    def _generation(self, session: Session, name: str) -> Generation:
+    def _serving(self, session: Session, name: str) -> Serving:
         row = find_collection(session, name)
         if row is None or row.manifest_sha256 is None:
             known = session.scalars(select(Collection.name).where(Collection.generation > 0).order_by(Collection.name))
@@ -128,17 +133,7 @@ class Retriever:
                 f"collection {name!r} was built with {row.embedder}, the embedder is now {self._embedder.fingerprint}: "
                 f"set TENKYO_EMBEDDER back, or run `tenkyo index --rebuild … --collection {name}`"
             )
-        with self._lock:
-            opened = self._open.get(row.id)
-            if opened is None or opened.number != row.generation:
-                try:
-                    opened = open_generation(
-                        self._store.index_root(name), row.generation, row.manifest_sha256, row.embedder
-                    )
-                except IndexDamaged as error:
-                    raise IndexDamaged(f"{error}: run `tenkyo repair --collection {name}`") from error
-                self._open[row.id] = opened
-            return opened
+        return self._generations.serving(session, row)
 
 
 def _allowed_chunks(session: Session, collection: str, path_glob: str) -> Ids:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,43 +70,53 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
+class PostgresServer:
+    """A real PostgreSQL on a Unix socket in `folder`, which can be stopped and started."""
+
+    def __init__(self, folder: Path) -> None:
+        found = _postgres_binaries()
+        if found is None:
+            pytest.skip("PostgreSQL (initdb, pg_ctl) is not installed")
+        self._binaries = found
+        self._folder = folder
+        folder.mkdir()
+        self._as_user: list[str] = []
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            self._as_user = ["runuser", "-u", "postgres", "--"]
+            shutil.chown(folder, "postgres")
+        self._run("initdb", "-U", "tenkyo", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        self.url = make_url(f"postgresql+psycopg://tenkyo@/postgres?host={folder}")
+
+    def start(self) -> None:
+        options = f"-c listen_addresses='' -c unix_socket_directories={self._folder} -c fsync=off"
+        self._run("pg_ctl", "-o", options, "-l", str(self._folder / "log"), "-w", "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        self._run("pg_ctl", "-m", mode, "-w", "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self._as_user, str(self._binaries / program), "-D", str(self._folder / "data"), *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/")
+
+
+@contextmanager
+def running_postgres(name: str) -> Iterator[PostgresServer]:
+    """A server that is gone afterwards, its data too."""
+    folder = Path("/tmp") / f"tenkyo-{name}-{os.getpid()}"  # a socket path may not pass 107 bytes
+    server = PostgresServer(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[URL]:
-    """A real PostgreSQL on a Unix socket, gone after the session. Skips where PostgreSQL is not installed."""
-    binaries = _postgres_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL (initdb, pg_ctl) is not installed")
-    folder = Path("/tmp") / f"tenkyo-pg-{os.getpid()}"  # a socket path may not pass 107 bytes
-    folder.mkdir()
-    as_user: list[str] = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        as_user = ["runuser", "-u", "postgres", "--"]
-        shutil.chown(folder, "postgres")
-    data = folder / "data"
-
-    def run(*command: str) -> None:
-        subprocess.run([*as_user, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/")
-
-    run(
-        str(binaries / "initdb"),
-        "-D",
-        str(data),
-        "-U",
-        "tenkyo",
-        "-A",
-        "trust",
-        "--no-sync",
-        "-E",
-        "UTF8",
-        "--locale=C",
-    )
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-    run(str(binaries / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
-    try:
-        yield make_url(f"postgresql+psycopg://tenkyo@/postgres?host={folder}")
-    finally:
-        run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
+    """A server for all tests. Skips where PostgreSQL is not installed."""
+    with running_postgres("pg") as server:
+        yield server.url
 
 
 def _postgres_binaries() -> Path | None:

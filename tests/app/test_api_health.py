@@ -10,7 +10,8 @@ from app.service import Service
 from app.web import create_app
 from indexer.catalog import find_collection
 from indexer.generation import open_generation
-from indexer.ingest import Store, repair
+from indexer.ingest import Store
+from indexer.repair import repair
 from tests.app.conftest import ENGLISH
 from tests.fakes import HashEmbedder
 
@@ -27,9 +28,9 @@ def index_files(home: Path) -> list[Path]:
 
 
 def test_a_healthy_server_is_alive_and_ready(client: FlaskClient) -> None:
-    for path in ("/healthz", "/readyz"):
-        response = client.get(path)
-        assert (response.status_code, response.get_json()) == (200, {"status": "ok"})
+    alive, ready = client.get("/healthz"), client.get("/readyz")
+    assert (alive.status_code, alive.get_json()) == (200, {"status": "ok"})
+    assert (ready.status_code, ready.get_json()) == (200, {"status": "ok", "warnings": []})
 
 
 def test_a_server_without_any_collection_is_ready(tmp_path: Path) -> None:
@@ -74,9 +75,11 @@ def test_damage_to_any_one_file_is_noticed(home: Path) -> None:
     files = index_files(home)
     assert {"manifest.json", "deleted.npy", "meta.json"} <= {file.name for file in files}
     for file in files:
+        generation = home / "index" / file.relative_to(home / "index").parts[0] / "gen-00000001"
         data = file.read_bytes()
         file.write_bytes(data[:-1] + bytes([data[-1] ^ 128]) if data else b"x")
         assert client_of(home).get("/readyz").status_code == 503, file.name
+        generation.with_name("damaged-00000001").rename(generation)
         file.write_bytes(data)
         assert client_of(home).get("/readyz").status_code == 200, file.name
 

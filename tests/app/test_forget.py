@@ -17,7 +17,7 @@ from indexer import erase
 from indexer.embedder import Vectors
 from indexer.errors import EraseIncomplete, IndexBusy, SourceProblem
 from indexer.forget import ForgetReport, Kept, forget
-from indexer.ingest import IngestSettings, Store, ingest, write_lock
+from indexer.ingest import IngestSettings, Store, ingest
 from indexer.lexical import _open
 from indexer.tables import Chunk, Content, Document, Forgotten, Version
 from tests.fakes import HashEmbedder
@@ -346,7 +346,7 @@ class Refusing:
 
 def test_forgetting_waits_for_no_indexer(store: Store, root: Path) -> None:
     index(store, root)
-    with write_lock(store, "team"), pytest.raises(IndexBusy):
+    with store.lock("team"), pytest.raises(IndexBusy):
         forgotten(store, root / "secret.txt")
     assert SECRET in ask(store).answer
 

@@ -47,9 +47,9 @@ def server(environment: dict[str, str]) -> Iterator[Server]:
 
 
 def test_it_is_alive_and_ready(server: Server) -> None:
-    for path in ("/healthz", "/readyz"):
+    for path, expected in (("/healthz", {"status": "ok"}), ("/readyz", {"status": "ok", "warnings": []})):
         status, _, body = server.request("GET", path)
-        assert (status, json.loads(body)) == (200, {"status": "ok"})
+        assert (status, json.loads(body)) == (200, expected)
     status, kind, page = server.request("GET", "/", accept="text/html")
     assert (status, kind) == (200, "text/html; charset=utf-8")
     assert "team" in page

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.errors import IndexDamaged
-from indexer.generation import Changes, open_generation, publish, remove_old_generations
+from indexer.errors import IndexDamaged, StorageProblem
+from indexer.generation import Changes, open_generation, publish, remove_old_generations, set_aside
 from tests.indexer.generations import EMBEDDER, Line, ids_in_dense, ids_in_lexical, nearest, rows
 
 
@@ -141,6 +141,17 @@ def test_all_but_two_generations_are_removed(line: Line) -> None:
     assert sorted(p.name for p in line.root.iterdir()) == ["gen-00000004", "gen-00000005", "gen-notes"]
 
 
+def test_what_was_set_aside_goes_with_the_next_sound_generation(line: Line) -> None:
+    line.step(added=[1])
+    line.step(added=[2])
+    set_aside(line.root, 2)
+    assert sorted(p.name for p in line.root.iterdir()) == ["damaged-00000002", "gen-00000001"]
+    set_aside(line.root, 2)  # by another process, a moment later
+    line.step(from_scratch=True)
+    remove_old_generations(line.root, 3)
+    assert [p.name for p in line.root.iterdir()] == ["gen-00000003"]
+
+
 def test_what_a_crashed_run_left_is_removed(line: Line) -> None:
     line.step(added=[1])
     for leftover in (".staging-00000002", ".staging-00000009", "gen-00000002/lexical"):
@@ -160,7 +171,7 @@ def test_a_crash_while_publishing_leaves_the_old_generation(line: Line, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr("indexer.generation._fsync_tree", full_disk)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(StorageProblem, match="No space"):
             line.step(added=[2])
     assert ids_in_dense(open_generation(line.root, 1, old.manifest_sha256, EMBEDDER)) == [1]
     line.step(added=[3])

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import func, select
 
 from indexer.embedder import Vectors
-from indexer.errors import IndexBusy, IndexDamaged, SourceProblem
-from indexer.ingest import Store, repair
+from indexer.errors import IndexBusy, IndexDamaged, SourceProblem, StorageProblem
+from indexer.ingest import Store
+from indexer.repair import repair
 from indexer.tables import Chunk
 from retriever.search import Retriever
 from tests.fakes import HashEmbedder
@@ -90,7 +91,7 @@ def test_a_crash_while_publishing_leaves_the_old_generation_served(
     write(root, a="The common limit is 180 pounds.")
     with monkeypatch.context() as patch:
         patch.setattr(crash_in, fail)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises((OSError, StorageProblem), match="No space left"):
             index(store, embedder, root)
     assert retrieved(store, embedder, "limit") == ["The common limit is 165 pounds."]
     report = index(store, embedder, root)
@@ -217,16 +218,31 @@ def test_a_repaired_index_equals_the_one_it_replaces(store: Store, embedder: Has
     assert (after.manifest.chunks, after.manifest.embedder) == (before.manifest.chunks, before.manifest.embedder)
 
 
-def test_a_run_on_a_damaged_index_says_how_to_repair_it(store: Store, embedder: HashEmbedder, tmp_path: Path) -> None:
-    """The run cannot build on it, and its user is the one who can do something."""
+def test_a_run_on_a_damaged_index_builds_it_anew(
+    any_store: Store, embedder: HashEmbedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = write(tmp_path / "docs", **FILES)
+    index(any_store, embedder, root)
+    for segment in any_store.index_root(COLLECTION).rglob("*.faiss"):
+        segment.write_bytes(segment.read_bytes()[:-1])
+    write(root, more="More of the common text.")
+    assert counts(index(any_store, embedder, root)) == (1, 5, 0, 0)
+    assert "built anew from the database" in caplog.text
+    assert embedder.embedded_texts == 6
+    assert row_of(any_store).previous_manifest_sha256 is None, "the damaged one must not serve again"
+    check_consistent(any_store, embedder, "common")
+
+
+def test_a_run_that_publishes_nothing_leaves_a_damaged_index_to_repair(
+    store: Store, embedder: HashEmbedder, tmp_path: Path
+) -> None:
     root = write(tmp_path / "docs", **FILES)
     index(store, embedder, root)
     shutil.rmtree(store.index_root(COLLECTION))
-    write(root, more="More of the common text.")
+    assert counts(index(store, embedder, root)) == (0, 5, 0, 0)
     with pytest.raises(IndexDamaged, match="tenkyo repair"):
-        index(store, embedder, root)
+        retrieved(store, embedder, "common")
     repair(store, COLLECTION)
-    assert counts(index(store, embedder, root)) == (1, 5, 0, 0)
     check_consistent(store, embedder, "common")
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from indexer.embedder import Vectors
 from indexer.errors import IndexDamaged
-from indexer.ingest import Store, repair
+from indexer.ingest import Store
+from indexer.repair import repair
 from retriever.errors import EmbedderMismatch, UnknownCollection
 from retriever.passages import PassageSettings
 from retriever.search import Retrieval, Retriever, RetrieverSettings

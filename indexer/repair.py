@@ -1,0 +1,90 @@
+"""What is done to an index besides indexing: building it anew, and making it small. Both need SQL alone, no model."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, delete, exists, select
+from sqlalchemy.orm import Session
+
+from indexer import catalog
+from indexer.errors import SourceProblem
+from indexer.generation import Changes, Published, publish, remove_old_generations
+from indexer.ingest import Store
+from indexer.lock import WriteLease
+from indexer.outage import ride_out
+from indexer.tables import Collection, Content, Document
+
+# A VACUUM writes the whole file once more and needs as much room again.
+_FREE_SHARE = 0.1
+
+
+def repair(store: Store, collection: str) -> int:
+    """Publishes a new generation from SQL alone, whatever the state of the old ones. Returns its number."""
+    with store.lock(collection) as lease:
+        number = ride_out(lambda: _rebuild(store, collection, lease, None)[0])
+        remove_old_generations(store.index_root(collection), number)
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """The generation that was published, and how many texts went."""
+
+    generation: int
+    dropped: int
+
+
+def compact(store: Store, collection: str, still_cited: Iterable[int] | None = None) -> Compacted:
+    """Publishes one merged generation without tombstones and deletes the older ones, and what dead runs stored.
+
+    With `still_cited`, the ids of contents that must stay, every other text goes that no path leads to any more: links
+    to such earlier versions then open nothing.
+    """
+    cited = None if still_cited is None else frozenset(still_cited)
+    with store.lock(collection) as lease:
+        number, dropped = ride_out(lambda: _rebuild(store, collection, lease, cited))
+        remove_old_generations(store.index_root(collection), number, keep=1)
+        return Compacted(number, dropped)
+
+
+def reclaim_space(engine: Engine) -> None:
+    """Gives the space of deleted rows back, where that is worth a rewrite. Readers go on; writers may wait."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("VACUUM (ANALYZE) contents, chunks, documents, versions, answers")
+            return
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        if connection.exec_driver_sql("PRAGMA freelist_count").scalar_one() > _FREE_SHARE * pages:
+            connection.exec_driver_sql("VACUUM")
+        # A reader may keep the log from being emptied; whoever writes next then goes on with it.
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+
+def _rebuild(store: Store, collection: str, lease: WriteLease, cited: frozenset[int] | None) -> tuple[int, int]:
+    with store.sessions() as session:
+        row = catalog.find_collection(session, collection)
+        if row is None:
+            raise SourceProblem(f"there is no collection {collection!r}")
+        published = _publish(store, session, row)
+        # From here on the transaction writes, and others have to wait: everything slow lies behind.
+        lease.confirm(session)
+        catalog.name_generation(row, published.number, published.manifest_sha256, row.embedder, previous=None)
+        catalog.retire_unreferenced(session, row.id)
+        orphans = set() if cited is None else _orphans(session, row.id) - cited
+        for batch in catalog.batches(sorted(orphans)):
+            session.execute(delete(Content).where(Content.id.in_(batch)))
+        session.commit()
+        return published.number, len(orphans)
+
+
+def _publish(store: Store, session: Session, row: Collection) -> Published:
+    contents = {state.content_id for state in catalog.current_documents(session, row.id).values()}
+    total = len(catalog.chunk_ids_of(session, contents))
+    rows = lambda: catalog.read_chunks(session, contents)  # noqa: E731
+    changes = Changes(rows, set(), rows, total)
+    return publish(store.index_root(row.name), row.generation, row.embedder, changes, from_scratch=True)
+
+
+def _orphans(session: Session, collection_id: int) -> set[int]:
+    current = exists().where(Document.content_id == Content.id)
+    return set(session.scalars(select(Content.id).where(Content.collection_id == collection_id, ~current)))
