@@ -71,10 +71,14 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedDocument:
-    """Text of one document. A newline separates blocks (paragraphs, items, rows); inside a block there is none."""
+    """Text of one document. A newline separates blocks (paragraphs, items, rows); inside a block there is none.
+
+    `notes` say what of the file is not in the text, and why.
+    """
 
     text: str
     title: str | None
     media_type: str
     headings: tuple[Heading, ...] = ()
     layout: Layout = field(default_factory=Layout)
+    notes: tuple[str, ...] = ()

@@ -1,13 +1,16 @@
 """Reads documents in a child process with a memory and a time limit, so that no file can take the run down.
 
-The child gets bytes and answers JSON; it never gets a path, and nothing it sends is unpickled. One child serves many
-files; after a crash or a timeout the next file gets a new one. `python -m indexer.sandbox` is the child.
+The child gets bytes and answers JSON; it never gets a path, and nothing it sends is unpickled. It has no network and
+can write no file (indexer/confinement.py). One child serves many files; after a crash or a timeout the next file gets a
+new one. `python -m indexer.sandbox` is the child.
 """
 
+import contextlib
+import gc
 import json
 import os
-import resource
 import selectors
+import signal
 import subprocess
 import sys
 import time
@@ -17,11 +20,14 @@ from types import TracebackType
 from typing import IO, Self
 
 from indexer.catalog import pack_layout, unpack_layout
+from indexer.confinement import confine
 from indexer.document import ExtractedDocument, Heading
 from indexer.errors import UnreadableDocument
-from indexer.readers import read_document
+from indexer.readers import ocr, read_document
 
 _LENGTH_BYTES = 8
+# OCR takes seconds a page: each page may take as long as a file, all together not longer than this many times as long.
+_MOST_EXTENSIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +58,14 @@ class ReaderProcess:
         child = self._child or self._start()
         assert child.stdin is not None
         assert child.stdout is not None
-        deadline = time.monotonic() + self._settings.seconds
         try:
             _send(child.stdin, json.dumps({"path": path, "size": len(data)}).encode())
             child.stdin.write(data)
             child.stdin.flush()
-            answer = json.loads(_receive_until(child.stdout, deadline))
-        except TimeoutError:
+            answer = json.loads(_receive(child.stdout, self._settings.seconds))
+        except TimeoutError as error:
             self._stop()
-            raise UnreadableDocument(f"reading it took more than {self._settings.seconds:g} s") from None
+            raise UnreadableDocument(f"reading it took more than {error} s") from None
         except (EOFError, BrokenPipeError):
             code = child.wait()
             self._stop()
@@ -74,18 +79,20 @@ class ReaderProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {"PATH": os.defpath, "PYTHONPATH": str(Path(__file__).parent.parent), "LANG": "C.UTF-8"}
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "indexer.sandbox", str(self._settings.memory_bytes)],
+            # -P: else a json.py among the documents of the working folder would be run.
+            [sys.executable, "-P", "-m", "indexer.sandbox", str(self._settings.memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment,
-            start_new_session=True,  # Ctrl-C is the parent's business
+            start_new_session=True,  # Ctrl-C is the parent's business; and what it has started can be stopped with it
         )
         return self._child
 
     def _stop(self) -> None:
         if self._child is not None:
-            self._child.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
             self._child.communicate()
             self._child = None
 
@@ -95,8 +102,11 @@ def _send(stream: IO[bytes], data: bytes) -> None:
     stream.write(data)
 
 
-def _receive_until(stream: IO[bytes], deadline: float) -> bytes:
+def _receive(stream: IO[bytes], seconds: float) -> bytes:
+    """The next message. An empty one says that the child is still at work. Raises TimeoutError(seconds) or EOFError."""
     descriptor = stream.fileno()
+    last = time.monotonic() + _MOST_EXTENSIONS * seconds
+    deadline = time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
 
@@ -104,14 +114,16 @@ def _receive_until(stream: IO[bytes], deadline: float) -> bytes:
             parts = bytearray()
             while len(parts) < count:
                 if not selector.select(max(0.0, deadline - time.monotonic())):
-                    raise TimeoutError
+                    raise TimeoutError(f"{seconds * (_MOST_EXTENSIONS if deadline == last else 1):g}")
                 part = os.read(descriptor, min(count - len(parts), 1 << 20))
                 if not part:
                     raise EOFError
                 parts += part
             return bytes(parts)
 
-        return take(int.from_bytes(take(_LENGTH_BYTES), "big"))
+        while not (length := int.from_bytes(take(_LENGTH_BYTES), "big")):
+            deadline = min(time.monotonic() + seconds, last)
+        return take(length)
 
 
 def _encode(document: ExtractedDocument) -> dict[str, object]:
@@ -121,6 +133,7 @@ def _encode(document: ExtractedDocument) -> dict[str, object]:
         "media_type": document.media_type,
         "headings": [[h.start, h.end, h.level, h.title] for h in document.headings],
         "layout": pack_layout(document.layout),
+        "notes": list(document.notes),
     }
 
 
@@ -128,15 +141,23 @@ def _decode(answer: dict[str, object]) -> ExtractedDocument:
     fields = dict(answer)
     headings = tuple(Heading(*row) for row in fields.pop("headings"))  # type: ignore[attr-defined]
     layout = unpack_layout(fields.pop("layout"))  # type: ignore[arg-type]
-    return ExtractedDocument(headings=headings, layout=layout, **fields)  # type: ignore[arg-type]
+    notes = tuple(fields.pop("notes"))  # type: ignore[arg-type, var-annotated]
+    return ExtractedDocument(headings=headings, layout=layout, notes=notes, **fields)  # type: ignore[arg-type]
 
 
 def main() -> None:
     """The child: requests on standard input, answers on standard output, until the parent goes."""
-    memory = int(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    confine(memory_bytes=int(sys.argv[1]), programs=[program] if (program := ocr.program()) else [])
+    # Trees of a million elements hold no cycles, but looking for some in them takes most of the time.
+    gc.disable()
+    gc.freeze()
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
+
+    def answer_with(data: bytes) -> None:
+        _send(answers, data)
+        answers.flush()
+
+    ocr.before_each_page = lambda: answer_with(b"")
     while length := requests.read(_LENGTH_BYTES):
         request = json.loads(requests.read(int.from_bytes(length, "big")))
         data = requests.read(request["size"])
@@ -146,10 +167,8 @@ def main() -> None:
             answer = {"unreadable": str(error)}
         except MemoryError:
             answer = {"unreadable": "reading it needs too much memory"}
-        except RecursionError:
-            answer = {"unreadable": "it is nested too deeply"}
-        _send(answers, json.dumps(answer).encode())
-        answers.flush()
+        answer_with(json.dumps(answer).encode())
+        gc.collect()
 
 
 if __name__ == "__main__":

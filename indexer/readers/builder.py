@@ -7,7 +7,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from indexer.document import ExtractedDocument, Heading, Layout, Span
+from indexer.document import ExtractedDocument, Heading, Layout, Page, Span
+from indexer.errors import UnreadableDocument
 
 _SPACES = re.compile(r"[ \t\r\f\v\u00a0]+")
 _NEWLINES = re.compile(r"[ \n]*\n[ \n]*")
@@ -16,6 +17,8 @@ _BREAKS = re.compile("\r\n|[\r\f\v\x85]")
 # Scripts that write no space between words: a line break inside a paragraph then joins without one.
 _UNSPACED = r"[\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]"
 _UNSPACED_BREAK = re.compile(rf"(?<={_UNSPACED})\n(?={_UNSPACED})")
+# A few kilobytes can say "this, a million times"; the largest book of the world has 10 million characters.
+_MAX_CHARACTERS = 100_000_000
 _KEPT = frozenset("\n\t\u200c\u200d")
 
 
@@ -35,6 +38,8 @@ def _is_visible(char: str) -> bool:
 
 def join_lines(text: str) -> str:
     """One block as one line: breaks become a space, or nothing between characters of scripts without spaces."""
+    if text.isprintable() and "  " not in text:  # one line already, as most are
+        return text.strip()
     text = _SPACES.sub(" ", text)
     text = _NEWLINES.sub("\n", text.strip())
     return _UNSPACED_BREAK.sub("", text).replace("\n", " ").strip()
@@ -48,6 +53,7 @@ class TextBuilder:
         self._length = 0
         self._headings: list[Heading] = []
         self._code: list[Span] = []
+        self._pages: list[tuple[int, int, float, float]] = []
 
     def _append(self, text: str, separator: str) -> int:
         if self._parts:
@@ -56,6 +62,8 @@ class TextBuilder:
         start = self._length
         self._parts.append(text)
         self._length += len(text)
+        if self._length > _MAX_CHARACTERS:
+            raise UnreadableDocument(f"more than {_MAX_CHARACTERS // 1_000_000} million characters of text")
         return start
 
     def heading(self, level: int, text: str) -> None:
@@ -90,10 +98,23 @@ class TextBuilder:
             start = self._append(body, "\n\n")
             self._code.append(Span(start, start + len(body)))
 
+    def page(self, number: int, width: float, height: float) -> None:
+        """What follows stands on this page (or slide); width and height in points."""
+        self._pages.append((number, self._length, width, height))
+
+    def __len__(self) -> int:
+        """Characters so far."""
+        return self._length
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing has been added yet."""
         return not self._parts
+
+    @property
+    def has_heading(self) -> bool:
+        """Whether there is a heading yet."""
+        return bool(self._headings)
 
     def build(self, *, title: str | None, media_type: str) -> ExtractedDocument:
         """The document. Without a title of its own, the first heading is its title."""
@@ -104,5 +125,16 @@ class TextBuilder:
             title=join_lines(clean_text(title)) if title else None,
             media_type=media_type,
             headings=tuple(self._headings),
-            layout=Layout(code=tuple(self._code), headings=tuple(Span(h.start, h.end) for h in self._headings)),
+            layout=Layout(
+                pages=self._built_pages(),
+                code=tuple(self._code),
+                headings=tuple(Span(h.start, h.end) for h in self._headings),
+            ),
+        )
+
+    def _built_pages(self) -> tuple[Page, ...]:
+        ends = [start for _, start, _, _ in self._pages[1:]] + [self._length]
+        return tuple(
+            Page(number, start, end, width, height)
+            for (number, start, width, height), end in zip(self._pages, ends, strict=False)
         )

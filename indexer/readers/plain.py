@@ -1,6 +1,7 @@
 """Text files: decoding, nothing else. Also the decoder that the other text formats share."""
 
 import codecs
+import unicodedata
 
 from charset_normalizer import from_bytes
 
@@ -15,6 +16,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_SAMPLE = 65536
 _JAPANESE_ENCODINGS = ("iso2022_jp", "cp932", "euc_jp")
 
 
@@ -30,13 +32,31 @@ def decode(data: bytes) -> str:
             except UnicodeDecodeError as error:
                 raise UnreadableDocument(f"starts as {encoding} but is damaged at byte {error.start}") from error
     if b"\x00" in data[:65536]:
-        raise UnreadableDocument("binary data, not text")
+        text = _unmarked_utf_16(data)
+        if text is None:
+            raise UnreadableDocument("binary data, not text")
+        return text
     try:
         if b"\x1b$" not in data:
             return data.decode("utf-8")
     except UnicodeDecodeError:
         pass
     return _decode_legacy(data)
+
+
+def _unmarked_utf_16(data: bytes) -> str | None:
+    """UTF-16 without a byte order mark: one order gives letters that belong together, the other none of them."""
+    for encoding in ("utf-16-le", "utf-16-be"):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        sample = text[:_SAMPLE]
+        common = sum(c in "\n\r\t" or " " <= c <= "~" or "\u3000" <= c <= "\u30ff" for c in sample)
+        strange = sum(unicodedata.category(c) in ("Cc", "Cn", "Co") and c not in "\n\r\t" for c in sample)
+        if common * 10 > len(sample) and strange * 50 < len(sample):
+            return text
+    return None
 
 
 def _decode_legacy(data: bytes) -> str:

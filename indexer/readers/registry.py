@@ -6,10 +6,25 @@ from pathlib import PurePath
 
 from indexer.document import ExtractedDocument
 from indexer.errors import UnreadableDocument
+from indexer.readers import ocr
+from indexer.readers.csv import read_csv, read_tsv
+from indexer.readers.docx import read_docx
+from indexer.readers.email import read_email
+from indexer.readers.epub import read_epub
 from indexer.readers.html import read_html
+from indexer.readers.json import read_json, read_jsonl
 from indexer.readers.markdown import read_markdown
+from indexer.readers.odt import read_odt
 from indexer.readers.pdf import read_pdf
 from indexer.readers.plain import read_plain
+from indexer.readers.pptx import read_pptx
+from indexer.readers.rst import read_rst
+from indexer.readers.rtf import read_rtf
+from indexer.readers.source import SUFFIXES as SOURCE_SUFFIXES
+from indexer.readers.source import read_source
+from indexer.readers.xls import read_xls
+from indexer.readers.xlsx import read_xlsx
+from indexer.readers.xml import read_xml
 
 Read = Callable[[bytes], ExtractedDocument]
 
@@ -25,8 +40,9 @@ class Reader:
 
 _PLAIN = Reader("plain", 1, read_plain)
 _MARKDOWN = Reader("markdown", 1, read_markdown)
-_HTML = Reader("html", 1, read_html)
-_PDF = Reader("pdf", 1, read_pdf)
+_HTML = Reader("html", 2, read_html)
+# With OCR there is more in the same file: after Tesseract is installed, what was read without it is read again.
+_PDF = Reader("pdf+ocr" if ocr.program() else "pdf", 2, read_pdf)
 
 READERS: dict[str, Reader] = {
     ".txt": _PLAIN,
@@ -38,6 +54,21 @@ READERS: dict[str, Reader] = {
     ".htm": _HTML,
     ".xhtml": _HTML,
     ".pdf": _PDF,
+    ".docx": Reader("docx", 1, read_docx),
+    ".pptx": Reader("pptx", 1, read_pptx),
+    ".xlsx": Reader("xlsx", 1, read_xlsx),
+    ".xls": Reader("xls", 1, read_xls),
+    ".csv": Reader("csv", 1, read_csv),
+    ".tsv": Reader("tsv", 1, read_tsv),
+    ".json": Reader("json", 1, read_json),
+    ".jsonl": Reader("jsonl", 1, read_jsonl),
+    ".xml": Reader("xml", 1, read_xml),
+    ".epub": Reader("epub", 1, read_epub),
+    ".eml": Reader("email", 1, read_email),
+    ".rst": Reader("rst", 1, read_rst),
+    ".rtf": Reader("rtf", 1, read_rtf),
+    **dict.fromkeys((".odt", ".ods", ".odp"), Reader("odf", 1, read_odt)),
+    **dict.fromkeys(SOURCE_SUFFIXES, Reader("source", 1, read_source)),
 }
 
 
@@ -53,7 +84,10 @@ def read_document(path: str, data: bytes) -> ExtractedDocument:
         raise UnreadableDocument(f"no reader for {PurePath(path).suffix or 'files without a suffix'}")
     if not data:
         raise UnreadableDocument("the file is empty")
-    document = reader.read(data)
+    try:
+        document = reader.read(data)
+    except RecursionError:
+        raise UnreadableDocument("it is nested too deeply") from None
     if not document.text.strip():
         raise UnreadableDocument("no text in it")
     return document

@@ -1,7 +1,10 @@
 """Reading in a child process: no file can take the run down, and one bad file harms no other."""
 
 import os
+import re
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 
 from indexer.errors import UnreadableDocument
 from indexer.readers import read_document
-from indexer.sandbox import ReaderProcess, SandboxSettings
+from indexer.sandbox import ReaderProcess, SandboxSettings, _receive
 from tests.conftest import EXAMPLES
 
 MIB = 1 << 20
@@ -65,6 +68,46 @@ def test_the_child_sees_no_secret_of_its_parent(reader: ReaderProcess, monkeypat
         environment = Path(f"/proc/{pid_of(fresh)}/environ").read_bytes()
     assert b"secret" not in environment
     assert b"TENKYO" not in environment
+
+
+def test_the_child_runs_no_code_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("json.py", "numpy.py", "encodings.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    with ReaderProcess(SandboxSettings()) as fresh:
+        assert fresh.read("a.txt", b"words").text == "words"
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
+def test_the_child_has_no_network_and_writes_no_file(reader: ReaderProcess) -> None:
+    reader.read("a.txt", b"words")
+    status = Path(f"/proc/{pid_of(reader)}/status").read_text(encoding="utf-8")
+    assert "Seccomp:\t2" in status
+    limits = Path(f"/proc/{pid_of(reader)}/limits").read_text(encoding="utf-8")
+    assert re.search(r"Max file size +0 +0 ", limits)
+
+
+def test_a_child_that_is_still_at_work_gets_more_time_but_not_for_ever() -> None:
+    """OCR says so before each page: here by the hand of a pipe."""
+    out, into = os.pipe()
+    with os.fdopen(out, "rb", buffering=0) as stream, os.fdopen(into, "wb", buffering=0) as child:
+        child.write(b"\0" * 8 * 3 + (2).to_bytes(8, "big") + b"{}")
+        assert _receive(stream, 5.0) == b"{}"
+        stop = threading.Event()
+        beat = threading.Thread(target=lambda: [child.write(b"\0" * 8) for _ in iter(lambda: stop.wait(0.01), True)])
+        beat.start()
+        with pytest.raises(TimeoutError, match=r"0\.5"):
+            _receive(stream, 0.05)
+        stop.set()
+        beat.join()
+
+
+def test_what_the_child_has_started_can_be_ended_with_it() -> None:
+    """A reader may be in the middle of OCR when its time is up."""
+    with ReaderProcess(SandboxSettings()) as reader:
+        reader.read("a.txt", b"words")
+        assert os.getpgid(pid_of(reader)) == pid_of(reader)
 
 
 def test_no_child_is_started_before_a_file_is_read() -> None:

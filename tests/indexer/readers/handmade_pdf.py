@@ -30,7 +30,7 @@ def make_pdf(
         b"<</Title %s>>" % title,
     ]
     for number, stream in zip(numbers, pages, strict=True):
-        resources = b"/Resources<</Font<</F1 3 0 R>>>>"
+        resources = b"" if b"/Resources" in page_entries else b"/Resources<</Font<</F1 3 0 R>>>>"
         objects.append(b"<</Type/Page/Parent 2 0 R%s/Contents %d 0 R%s>>" % (resources, number + 1, page_entries))
         objects.append(b"<</Length %d>>stream\n%s\nendstream" % (len(stream), stream))
     objects.extend(more_objects)

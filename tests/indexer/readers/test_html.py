@@ -204,3 +204,31 @@ def test_a_hundred_thousand_levels_of_nesting_are_read(element: str) -> None:
 def test_no_element_recurses(opening: str) -> None:
     # Not deeper: HTML's own parsing rules are quadratic in the depth of blocks.
     assert "deep words" in text_of(opening * 10_000 + "deep words")
+
+
+def test_a_menu_in_the_header_of_an_article_is_left_out() -> None:
+    page = "<main><header><h1>Title</h1><ul><li>Deutsch</li><li>日本語</li></ul></header><p>Words.</p></main>"
+    assert read_document("a.html", page.encode()).text == "Title\n\nWords."
+
+
+def test_what_is_not_printed_is_left_out() -> None:
+    page = '<h2>Use<a class="headerlink" href="#u">¶</a></h2><p>Words.</p><div class="noprint">Share!</div>'
+    assert read_document("a.html", page.encode()).text == "Use\n\nWords."
+
+
+def test_cells_that_cover_rows_and_columns_keep_the_others_in_place() -> None:
+    page = (
+        "<table><tr><th>City<th>Season<th>Limit</tr><tr><td rowspan=2>Bath<td>summer<td>90</tr>"
+        "<tr><td>winter<td>80</tr><tr><td colspan=2>elsewhere<td>70</tr></table>"
+    )
+    assert read_document("a.html", page.encode()).text.splitlines() == [
+        "City: Bath | Season: summer | Limit: 90",
+        "City: Bath | Season: winter | Limit: 80",
+        "City: elsewhere | Limit: 70",
+    ]
+
+
+@pytest.mark.parametrize("label", ["shift_jis", "x-sjis", "Windows-31J"])
+def test_shift_jis_is_what_windows_makes_of_it(label: str) -> None:
+    page = f"<meta charset={label}><p>①髙橋</p>".encode("cp932")
+    assert read_document("a.html", page).text == "①髙橋"

@@ -148,9 +148,9 @@ def test_an_encrypted_file_is_refused_as_such(handler: bytes) -> None:
         read(encrypted_pdf(handler))
 
 
-def test_a_file_without_text_says_that_it_may_be_a_scan() -> None:
-    with pytest.raises(UnreadableDocument, match=r"no text on its 2 page\(s\): scanned images need OCR"):
-        read(make_pdf([b"", b"10 10 50 50 re f"]))
+def test_an_empty_file_is_no_scan() -> None:
+    with pytest.raises(UnreadableDocument, match=r"no text on its 2 page\(s\): they are empty"):
+        read(make_pdf([b"", b""]))
 
 
 @pytest.mark.parametrize(

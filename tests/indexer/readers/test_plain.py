@@ -39,6 +39,12 @@ def test_both_byte_orders_are_read(encoding: str, bom: bytes) -> None:
     assert text_of(bom + JAPANESE.encode(encoding)) == JAPANESE.strip()
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["no mark", JAPANESE, FRENCH])
+def test_utf_16_is_read_without_a_mark(text: str, encoding: str) -> None:
+    assert text_of(text.encode(encoding)) == text.strip()
+
+
 def test_western_text_of_windows_is_read() -> None:
     assert text_of(FRENCH.encode("cp1252")) == FRENCH.strip()
 
@@ -55,7 +61,13 @@ def test_a_byte_order_mark_is_no_text() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"\x00\x01\x02\x03", b"MZ\x90\x00\x03", "no mark".encode("utf-16-le"), b"text" * 1000 + b"\x00"],
+    [
+        b"\x00\x01\x02\x03",
+        b"MZ\x90\x00\x03",
+        bytes(range(256)) * 4,
+        b"text" * 1000 + b"\x00",
+        b"text" * 1000 + b"\x00\x00",
+    ],
 )
 def test_binary_data_is_refused(data: bytes) -> None:
     with pytest.raises(UnreadableDocument, match="binary"):
