@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import click
@@ -79,10 +80,13 @@ def serve(settings: Settings) -> None:
         out.print(f"Tenkyo is ready: http://{settings.host}:{settings.port}")
         return create_app(service)
 
+    parent = os.getpid()
     try:
         serve_app(load, settings.host, settings.port, settings.threads)
     except SystemExit as end:
-        raise SystemExit(EXIT_UNAVAILABLE if end.code == LOAD_FAILED else end.code) from None
+        if os.getpid() == parent and end.code == LOAD_FAILED:  # the worker, a fork, passes here too
+            raise SystemExit(EXIT_UNAVAILABLE) from None
+        raise
 
 
 @cli.command()
