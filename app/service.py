@@ -49,6 +49,7 @@ from retriever.errors import EmbedderMismatch, UnknownCollection
 from retriever.search import Retriever
 
 DEFAULT_COLLECTION = "default"
+_RETENTION_SECONDS = 60.0
 OLDER_INDEX_NOTICE = {
     "en": "The newest index is damaged: an older one answered, which does not find what was added since.",
     "ja": "最新の索引が破損しているため、以前の索引で回答しました。その後に追加された文書は検索されません。",
@@ -92,6 +93,7 @@ class Service:
         self._finder = Finder(self._retriever, embedder)
         self._answering = answering or Answering()
         self._keep_answers = timedelta(days=keep_answers_days)
+        self._retention_due = 0.0
 
     def ask(
         self, question: str, collection: str | None, path: str | None = None, history: Sequence[str] = ()
@@ -212,7 +214,9 @@ class Service:
         record["checks"] = [claim.checked for claim in answer.claims]
         record["trace"] = asdict(answer.trace) if answer.trace else None
         with self._store.sessions.begin() as session:
-            forget_answers(session, datetime.now(UTC) - self._keep_answers)
+            if time.monotonic() >= self._retention_due:
+                self._retention_due = time.monotonic() + _RETENTION_SECONDS
+                forget_answers(session, datetime.now(UTC) - self._keep_answers)
             if not hold_contents(session, sources):
                 record = withheld(record, datetime.now(UTC))  # forgotten while the answer was being made
             store_answer(session, model.id, collection, record)

@@ -101,18 +101,22 @@ def _without_near_duplicates(loaded: list[_Loaded], settings: PassageSettings) -
     term_sets: list[frozenset[str]] = []
     for item in loaded:
         own = frozenset(terms(item.text))
-        if any(_jaccard(own, other) > settings.max_similarity for other in term_sets):
+        if any(_more_alike(own, other, settings.max_similarity) for other in term_sets):
             continue
         kept.append(item)
         term_sets.append(own)
     return kept
 
 
-def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
+def _more_alike(a: frozenset[str], b: frozenset[str], limit: float) -> bool:
+    """Whether the Jaccard similarity is above the limit; sets of very different size are not looked into."""
     small, large = sorted((len(a), len(b)))
     if not large:
-        return 1.0
-    return len(a & b) / len(a | b) if small > 0.5 * large else 0.0
+        return True
+    if small <= limit * large:
+        return False
+    common = len(a & b)
+    return common > limit * (small + large - common)
 
 
 def _join_neighbours(loaded: list[_Loaded], settings: PassageSettings) -> list[list[_Loaded]]:

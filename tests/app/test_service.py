@@ -1,5 +1,6 @@
 """The service behaves alike on SQLite and on PostgreSQL."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,15 @@ def test_a_question_and_an_answer_may_hold_any_letter(any_store: Store, tmp_path
     assert answer.citations[0].path == "𠮷野家.txt"
     assert_verbatim(service, answer)
     assert service.answer(answer.id).record["question"] == "𠮷野家の予算 👩‍💻"
+
+
+def test_recorded_answers_are_kept_as_long_as_the_setting_says(any_store: Store, folder: Path) -> None:
+    index(any_store, folder)
+    old, recent = (open_service(any_store).ask(ENGLISH, "default").id for _ in range(2))
+    with any_store.sessions.begin() as session:
+        session.get_one(AnswerRow, old).created_at = datetime.now(UTC) - timedelta(days=91)
+    service = open_service(any_store)
+    service.ask(ENGLISH, "default")
+    assert service.answer(recent).id == recent
+    with pytest.raises(NotFound):
+        service.answer(old)
