@@ -48,7 +48,7 @@ def test_every_file_ends_as_read_or_with_the_right_reason(corpora: Path) -> None
     [
         ("chardet__CP932__www2.chuo-u.ac.jp-suishin.xml", "半角カナ以外の漢字は、1983年度版のJIS X 0208"),
         ("chardet__EUC-JP__siesta.co.jp.aozora.xml", "title: 蛸博士 | link: http://www.siesta.co.jp/aozora/"),
-        ("chardet__UTF-16LE__nobom-utf16le.txt", "\n"),
+        ("chardet__UTF-16LE__nobom-utf16le.txt", "07/19/2015 21:00:15.469,1.083,1.08332"),
         ("chardet__iso-2022-jp__ude_1.txt", "コンソール アプリケーション"),
         ("chardet__SHIFT_JIS__chromium_Shift-JIS_with_no_encoding_specified.html", "衆院議院運営委員会は９日午後の"),
         ("markitdown__test.docx", "AutoGen is an open-source framework"),
