@@ -3,6 +3,10 @@ FROM python:3.11-slim
 ARG EXTRA=cpu
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 TENKYO_HOME=/data TENKYO_HOST=0.0.0.0
 
+# OCR for scanned pages.
+RUN apt-get update -q && apt-get install -qy --no-install-recommends tesseract-ocr tesseract-ocr-eng tesseract-ocr-jpn \
+    && rm -rf /var/lib/apt/lists/*
+
 RUN useradd --create-home --uid 10001 tenkyo && mkdir /data && chown tenkyo /data
 WORKDIR /opt/tenkyo
 COPY . .

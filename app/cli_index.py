@@ -198,6 +198,8 @@ def _print_short(report: Report) -> None:
 def _print_failures(report: Report) -> None:
     for failure in report.failed:
         err.print(Text.assemble(("failed ", "red"), f"{failure.path}: {failure.reason}"), soft_wrap=True)
+    for note in report.notes:
+        err.print(Text.assemble(("note ", "yellow"), f"{note.path}: {note.note}"), soft_wrap=True)
 
 
 def _print_plan(plan: Preview) -> None:

@@ -28,6 +28,14 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """A file that was read, but not all of it: what is missing, and why. Said once, when it is read."""
+
+    path: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rename:
     """A file that was found again, by its content, at another path."""
 
@@ -48,6 +56,7 @@ class Report:
     removed: int = 0
     renamed: list[Rename] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     skipped: int = 0
     excluded: int = 0
     chunks: int = 0

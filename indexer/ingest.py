@@ -21,6 +21,7 @@ from indexer.chunker import Chunk, ChunkerSettings, chunk_document
 from indexer.comparison import (
     Failure,
     Identified,
+    Note,
     Report,
     identify,
     refuse_to_empty,
@@ -168,6 +169,7 @@ class _Run:
         found = identify(file, self._collection, settings.max_file_bytes, settings.chunker, self._embedder)
         if found.state.content_id not in stored:
             document = reader.read(file.path, found.data)
+            self.report.notes += [Note(file.path, note) for note in document.notes]
             chunks = chunk_document(document, self._count_tokens, settings.chunker)
             self._pending.append(_Pending(found, document, chunks))
             stored.add(found.state.content_id)

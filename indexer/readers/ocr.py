@@ -72,7 +72,7 @@ def recognise(page: pdfium.PdfPage) -> list[list[Line]]:
             capture_output=True,
             timeout=_SECONDS_A_PAGE,
             check=False,
-            env={**os.environ, "OMP_THREAD_LIMIT": "1"},  # it slows itself down with more
+            env={"LANG": "C.UTF-8", "OMP_THREAD_LIMIT": "1"},  # it slows itself down with more
         )
     except subprocess.TimeoutExpired:
         raise UnreadableDocument(f"OCR of one of its pages took more than {_SECONDS_A_PAGE} s") from None

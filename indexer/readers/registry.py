@@ -39,7 +39,7 @@ class Reader:
 
 
 _PLAIN = Reader("plain", 1, read_plain)
-_MARKDOWN = Reader("markdown", 1, read_markdown)
+_MARKDOWN = Reader("markdown", 2, read_markdown)
 _HTML = Reader("html", 2, read_html)
 # With OCR there is more in the same file: after Tesseract is installed, what was read without it is read again.
 _PDF = Reader("pdf+ocr" if ocr.program() else "pdf", 2, read_pdf)
@@ -54,9 +54,9 @@ READERS: dict[str, Reader] = {
     ".htm": _HTML,
     ".xhtml": _HTML,
     ".pdf": _PDF,
-    ".docx": Reader("docx", 1, read_docx),
-    ".pptx": Reader("pptx", 1, read_pptx),
-    ".xlsx": Reader("xlsx", 1, read_xlsx),
+    **dict.fromkeys((".docx", ".docm"), Reader("docx", 1, read_docx)),
+    **dict.fromkeys((".pptx", ".pptm"), Reader("pptx", 1, read_pptx)),
+    **dict.fromkeys((".xlsx", ".xlsm"), Reader("xlsx", 1, read_xlsx)),
     ".xls": Reader("xls", 1, read_xls),
     ".csv": Reader("csv", 1, read_csv),
     ".tsv": Reader("tsv", 1, read_tsv),

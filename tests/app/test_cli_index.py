@@ -16,7 +16,9 @@ from tests.app.conftest import DOCUMENTS, ENGLISH, Shell
 from tests.conftest import Write
 from tests.fakes import HashEmbedder
 
-REPORT_KEYS = set("indexed unchanged removed renamed failed skipped excluded chunks embedded_chunks seconds".split())
+REPORT_KEYS = set(
+    "indexed unchanged removed renamed failed notes skipped excluded chunks embedded_chunks seconds".split()
+)
 
 
 def test_a_folder_is_indexed_and_reported_as_one_object(shell: Shell, folder: Path) -> None:

@@ -12,6 +12,8 @@ from app.api import ROUTES
 from app.cli import cli
 from app.config import CONFIG_FILE, Settings
 from app.openapi import Route
+from indexer.readers import READERS
+from indexer.readers.source import SUFFIXES as SOURCE_SUFFIXES
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -74,3 +76,9 @@ def test_every_link_to_a_file_leads_somewhere(readme: str) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", readme)
     missing = [link for link in links if "://" not in link and not (README.parent / link).exists()]
     assert missing == []
+
+
+def test_every_format_is_documented(readme: str) -> None:
+    """Source code is named by a few of its suffixes only."""
+    for suffix in READERS.keys() - set(SOURCE_SUFFIXES):
+        assert f"`{suffix}`" in readme

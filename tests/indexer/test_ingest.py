@@ -8,6 +8,7 @@ import pytest
 from indexer.comparison import Rename
 from indexer.errors import SourceProblem
 from indexer.ingest import IngestSettings, Store
+from indexer.readers import ocr
 from tests.fakes import HashEmbedder
 from tests.indexer.ingesting import (
     COLLECTION,
@@ -20,6 +21,7 @@ from tests.indexer.ingesting import (
     stored_texts,
     write,
 )
+from tests.indexer.readers.handmade_pdf import make_pdf, text_at
 
 pytestmark = pytest.mark.usefixtures("in_process_reader")
 
@@ -269,12 +271,25 @@ def test_the_report_is_the_object_that_scripts_read(store: Store, embedder: Hash
         "unchanged": 0,
         "removed": 0,
         "renamed": [],
+        "notes": [],
         "failed": [{"path": "bad.pdf", "reason": "not a PDF, or damaged beyond repair"}],
         "skipped": 1,
         "excluded": 0,
         "chunks": 5,
         "embedded_chunks": 4,
     }
+
+
+def test_what_was_left_unread_of_a_file_is_noted_when_it_is_read(
+    store: Store, embedder: HashEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ocr, "program", lambda: None)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.pdf").write_bytes(make_pdf([text_at("Words"), b"0 0 m 9 9 l S"]))
+    [note] = index(store, embedder, tmp_path / "docs").notes
+    assert note.path == "a.pdf"
+    assert note.note.startswith("page 2 hold(s) only pictures and needs OCR")
+    assert index(store, embedder, tmp_path / "docs").notes == []
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ def check_document(document: ExtractedDocument) -> None:
 
 @pytest.mark.parametrize("suffix", ONE_SUFFIX_PER_READER)
 @given(data=DATA)
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_any_bytes_give_a_sound_document_or_a_reason(suffix: str, data: bytes) -> None:
     try:
         document = read_document(f"file{suffix}", data)
@@ -110,7 +110,7 @@ WHOLE = {
 
 @pytest.mark.parametrize("suffix", sorted(WHOLE))
 @given(changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6), keep=st.floats(0.2, 1))
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_a_damaged_file_is_read_or_refused(suffix: str, changes: list[tuple[float, int]], keep: float) -> None:
     data = bytearray(WHOLE[suffix])
     for place, value in changes:
@@ -128,7 +128,7 @@ def test_a_damaged_file_is_read_or_refused(suffix: str, changes: list[tuple[floa
 @given(
     place=st.floats(0, 1), inserted=st.sampled_from(["<", ">", "<p>", "</w:p>", "\0", "&", "&#1;", "9" * 30, " ", '"'])
 )
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_a_container_with_odd_xml_is_read_or_refused(suffix: str, place: float, inserted: str) -> None:
     with zipfile.ZipFile(io.BytesIO(WHOLE[suffix])) as archive:
         parts = {name: archive.read(name).decode() for name in archive.namelist()}
