@@ -26,7 +26,7 @@ def kill_until_done(
     kills = 0
     while True:
         if chance.random() < 0.5:
-            answer = worker.run(home, documents.root, at=chance.randint(1, max(2, operations // 2)), how="kill")
+            answer = worker.run(home, documents.root, at=chance.randint(1, operations), how="kill")
         else:
             answer = worker.run(home, documents.root, kill_after=chance.uniform(0.0, seconds))
         if answer.get("killed") != 9:
@@ -42,7 +42,7 @@ def test_any_kill_is_survived(worker: Worker, tmp_path: Path, capsys: pytest.Cap
     calm, harried = tmp_path / "calm", tmp_path / "harried"
     kills = rounds = 0
     fresh = 1
-    while kills < KILLS:
+    while kills < KILLS or rounds < 3:
         started = time.monotonic()
         answer = worker.run(calm, documents.root)
         seconds = time.monotonic() - started
