@@ -1,7 +1,11 @@
 """A real server while other processes index, damage and repair what it serves: it is not restarted for any of that."""
 
+import contextlib
+import http.client
 import json
+import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +66,26 @@ def test_what_others_do_to_the_index_is_seen_without_a_restart(tmp_path: Path) -
         tenkyo(environment, "repair", "--collection", "team")
         assert ready(server) == (200, {"status": "ok", "warnings": []})
         assert quotes(server) == [newer]
+        truncate_what_is_mapped(environment)
+        assert wait_for_damage(server) == "tenkyo:index-damaged"
+        assert server.request("GET", "/healthz")[0] == 200
+        tenkyo(environment, "repair", "--collection", "team")
+        assert quotes(server) == [newer]
+
+
+def truncate_what_is_mapped(environment: dict[str, str]) -> None:
+    """In place: reading a page that is no longer there ends the process that mapped it, and no code can catch that."""
+    for file in Path(environment["TENKYO_HOME"]).glob("index/*/gen-*/**/*"):
+        if file.is_file():
+            os.truncate(file, 0)
+
+
+def wait_for_damage(server: Server) -> object:
+    """Asks until the worker has died and another one, started in its place, has seen what is wrong."""
+    for _ in range(240):
+        with contextlib.suppress(ConnectionError, http.client.HTTPException, TimeoutError):
+            status, _, body = server.request("POST", "/ask", {"question": QUESTION, "collection": "team"})
+            if status == 503:
+                return json.loads(body)["type"]
+        time.sleep(0.5)
+    return None
