@@ -1,5 +1,6 @@
 """What Tenkyo does for its users, whatever the way in: page, REST, command line. Knows no HTTP."""
 
+import contextlib
 import hashlib
 import secrets
 import threading
@@ -322,9 +323,13 @@ class Service:
             )
 
     def warm_up(self) -> None:
-        """Loads the model and opens every index, so that the first question does not wait."""
+        """Loads the model and opens every index, so that the first question does not wait.
+
+        A damaged one is passed over: it has been logged, `/readyz` says what to run, and the others can be asked.
+        """
         for name in self._published():
-            self._retriever.retrieve("warm up", name)
+            with contextlib.suppress(IndexDamaged):
+                self._retriever.retrieve("warm up", name)
         self._embedder.embed_query("warm up")
 
     def check_ready(self) -> list[str]:

@@ -9,6 +9,7 @@ from app.database import database_url, open_database
 from app.service import Service
 from app.web import create_app
 from indexer.catalog import find_collection
+from indexer.errors import IndexDamaged
 from indexer.generation import open_generation
 from indexer.ingest import Store
 from indexer.repair import repair
@@ -82,6 +83,15 @@ def test_damage_to_any_one_file_is_noticed(home: Path) -> None:
         generation.with_name("damaged-00000001").rename(generation)
         file.write_bytes(data)
         assert client_of(home).get("/readyz").status_code == 200, file.name
+
+
+def test_a_server_comes_up_beside_a_damaged_index(home: Path) -> None:
+    """A worker that is started again after a crash must not take the whole server down for one collection."""
+    damage("truncated", home)
+    service = Service(Store(open_database(database_url(None, home)), home), HashEmbedder())
+    service.warm_up()
+    with pytest.raises(IndexDamaged):
+        service.check_ready()
 
 
 def test_a_running_server_goes_on_with_the_index_it_has_opened(home: Path, handmade_weights: None) -> None:

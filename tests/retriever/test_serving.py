@@ -21,12 +21,12 @@ OLD, NEW, BOTH = "Leave is 45 days.", "Leave is 50 days.", "Travel leave is by r
 
 
 @pytest.fixture
-def two_generations(any_store: Store, embedder: HashEmbedder, tmp_path: Path) -> Store:
-    """The second has changed one file of two; each wrote its own segment."""
+def two_generations(store: Store, embedder: HashEmbedder, tmp_path: Path) -> Store:
+    """The second has changed one file of two."""
     root = write(tmp_path / "docs", a=OLD, b=BOTH)
-    index(any_store, embedder, root)
-    index(any_store, embedder, write(root, a=NEW))
-    return any_store
+    index(store, embedder, root)
+    index(store, embedder, write(root, a=NEW))
+    return store
 
 
 def folder(store: Store, number: int) -> Path:
