@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 EXTRA ?= cpu
 COLLECTION := examples
 
-.PHONY: setup demo test lint serve bench clean
+.PHONY: setup demo test lint serve bench bench-families clean
 
 setup: $(STAMP)
 
@@ -39,6 +39,9 @@ serve: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.retrieval --data $(DATA)
+
+bench-families: setup
+	$(BIN)/python -m benchmarks.index_families --data $(DATA)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

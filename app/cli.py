@@ -14,7 +14,7 @@ from app.cli_care import check_command, compact_command, repair_command
 from app.cli_index import forget_command, index
 from app.config import Settings
 from app.problems import EXIT_ABSTAINED, EXIT_UNAVAILABLE, KNOWN_ERRORS
-from app.schemas import AnswerModel
+from app.schemas import AnswerModel, CollectionModel
 from app.serve import LOAD_FAILED
 from app.serve import serve as serve_app
 from app.service import check_startable, open_service
@@ -100,14 +100,21 @@ def status(settings: Settings, as_json: bool) -> None:
         return
     table = Table()
     table.add_column("Collection", no_wrap=True)
-    for name in ("Documents", "Chunks", "Generation", "Embedder", "Indexed at"):
-        table.add_column(name, overflow="fold")
+    for name in ("Documents", "Chunks", "Generation", "Dense index", "Embedder", "Indexed at"):
+        table.add_column(name, overflow="fold", no_wrap=name == "Dense index")
     for c in collections:
-        table.add_row(c.name, str(c.documents), str(c.chunks), str(c.generation), c.embedder, c.indexed_at)
+        counts = (str(c.documents), str(c.chunks), str(c.generation))
+        table.add_row(c.name, *counts, _index_of(c), c.embedder, c.indexed_at)
     out.print(table if collections else "No collections yet: run `tenkyo index FOLDER`.")
     for c in collections:
         if c.problem:
             print_warning(c.problem)
+
+
+def _index_of(collection: CollectionModel) -> str:
+    if collection.index is None:
+        return "unreadable"
+    return "\n".join(f"{s.family} {s.vectors:,}" + (f" (-{s.deleted:,})" * bool(s.deleted)) for s in collection.index)
 
 
 @cli.command()

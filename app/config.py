@@ -12,6 +12,7 @@ from generator.backends.registry import EXTRACTIVE, BackendSettings
 from generator.llm import Deadlines, Sampling
 from generator.writer import WriterSettings
 from indexer.embedder import EMBEDDED_DEFAULT, EmbedderSettings
+from indexer.families import FamilySettings
 from indexer.ingest import IngestSettings
 from indexer.sandbox import SandboxSettings
 
@@ -125,6 +126,7 @@ class Settings(BaseSettings):
     def ingest_settings(self) -> IngestSettings:
         """What an indexing run needs to know."""
         return IngestSettings(
+            families=FamilySettings(device=self.device),
             sandbox=SandboxSettings(seconds=self.reader_seconds, memory_bytes=self.reader_memory_mb << 20),
             max_file_bytes=self.max_file_mb << 20,
         )

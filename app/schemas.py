@@ -106,13 +106,22 @@ class ClaimEvent(ClaimModel):
     sources: list[CitationModel]
 
 
+class SegmentModel(BaseModel):
+    """A part of a collection's dense index: its family, and how many vectors are in it, deleted ones included."""
+
+    family: str
+    vectors: int
+    deleted: int
+
+
 class CollectionModel(BaseModel):
-    """A collection and what it holds."""
+    """A collection and what it holds; `index` is null if its files cannot be read."""
 
     name: str
     documents: int
     chunks: int
     generation: int
+    index: list[SegmentModel] | None
     embedder: str
     indexed_at: str | None
     problem: Annotated[str | None, Field(description="What is wrong with its index, and what to run.")]

@@ -25,6 +25,7 @@ from app.schemas import (
     DocumentSummary,
     PageModel,
     RecordModel,
+    SegmentModel,
     answer_model,
     citation_model,
     claim_model,
@@ -43,6 +44,7 @@ from generator.writer import Writer
 from indexer.catalog import find_collection, hold_contents, unpack_layout
 from indexer.embedder import Embedder, SentenceTransformerEmbedder
 from indexer.errors import IndexDamaged
+from indexer.generation import unchecked_segments
 from indexer.identity import format_id, parse_id
 from indexer.ingest import Store
 from indexer.tables import Chunk, Collection, Content, Document, Forgotten, Version
@@ -256,6 +258,7 @@ class Service:
                     )
                     or 0,
                     generation=row.generation,
+                    index=_segments(self._store, row),
                     embedder=row.embedder,
                     indexed_at=row.indexed_at.isoformat(timespec="seconds") if row.indexed_at else None,
                     problem=problems.get(row.name),
@@ -336,6 +339,14 @@ class Service:
         """Warnings. Raises what keeps questions from being answered: the database, an index that cannot be opened."""
         warnings = [self._retriever.warning(name) for name in self._published()]
         return [warning for warning in warnings if warning]
+
+
+def _segments(store: Store, collection: Collection) -> list[SegmentModel] | None:
+    try:
+        found = unchecked_segments(store.index_root(collection.name), collection.generation)
+    except IndexDamaged:
+        return None  # this is a list of what there is; whoever asks a question is told
+    return [SegmentModel(family=s.family, vectors=s.count, deleted=s.deleted) for s in found]
 
 
 def _count(session: Session, table: type[Document], condition: object) -> int:

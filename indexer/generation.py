@@ -17,20 +17,21 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.dense import FaissSegments, Ids, write_segment
+from indexer.dense import FaissSegments, Ids, Segment
 from indexer.embedder import Vectors
 from indexer.errors import FilesDamaged, IndexDamaged, StorageProblem
-from indexer.lexical import TantivyIndex, link_or_copy, write_lexical
+from indexer.families import AUTOMATIC, FamilySettings
+from indexer.lexical import TantivyIndex, write_lexical
+from indexer.segments import Segments, next_segments
 
-FORMAT = 1
+# 1 had Flat segments only.
+FORMAT = 2
+_READABLE = (1, 2)
 _MANIFEST = "manifest.json"
 _DELETED = "deleted.npy"
 DAMAGED = "damaged-"
 _REWRITTEN = frozenset((_DELETED, "lexical/meta.json", "lexical/.managed.json"))
 _KEPT_GENERATIONS = 2
-# More segments or tombstones than this cost more in search than a merge costs once.
-_MAX_SEGMENTS = 8
-_MAX_DELETED_SHARE = 0.2
 # Errors that are the file's own: EIO is how a disk says that a sector has gone bad. Any other is the process's.
 _BROKEN = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO)
 
@@ -76,7 +77,15 @@ class Generation:
     lexical: TantivyIndex
 
 
-def publish(root: Path, current: int, embedder: str, changes: Changes, *, from_scratch: bool = False) -> Published:
+def publish(
+    root: Path,
+    current: int,
+    embedder: str,
+    changes: Changes,
+    families: FamilySettings = AUTOMATIC,
+    *,
+    from_scratch: bool = False,
+) -> Published:
     """Writes generation `current` + 1 below `root`; survives a crash at any point: until the rename, nothing counts.
 
     It builds on the current generation unless `from_scratch`, after checking that one's files, and what it wrote must
@@ -88,7 +97,7 @@ def publish(root: Path, current: int, embedder: str, changes: Changes, *, from_s
         for file in damaged_files(base, base_manifest):
             raise FilesDamaged(f"{file} is missing or damaged")
     try:
-        return _write(root, current + 1, embedder, changes, base, base_manifest)
+        return _write(root, current + 1, embedder, changes, families, base, base_manifest)
     except OSError as error:
         raise StorageProblem(
             f"cannot write to {root}: {error.strerror or error}. What is published is served as before; make room or "
@@ -97,7 +106,13 @@ def publish(root: Path, current: int, embedder: str, changes: Changes, *, from_s
 
 
 def _write(
-    root: Path, number: int, embedder: str, changes: Changes, base: Path | None, base_manifest: Manifest | None
+    root: Path,
+    number: int,
+    embedder: str,
+    changes: Changes,
+    families: FamilySettings,
+    base: Path | None,
+    base_manifest: Manifest | None,
 ) -> Published:
     root.mkdir(parents=True, exist_ok=True)
     for folder in (root.parent, root.parent.parent):
@@ -107,15 +122,9 @@ def _write(
         shutil.rmtree(leftover, ignore_errors=True)  # of a run that died before SQL named it
     staging.mkdir()
     deleted = changes.deleted | set(_read_deleted(base).tolist()) if base else set()
-    segments = list(base_manifest.segments) if base_manifest else []
-    if base is None or len(segments) >= _MAX_SEGMENTS or len(deleted) > _MAX_DELETED_SHARE * changes.total:
-        segments, deleted = [], set()
-        _write_dense(staging, segments, changes.all_rows(), deleted)
-    else:
-        for name in segments:
-            link_or_copy(base / name, staging / name)
-        _write_dense(staging, segments, changes.added(), deleted)
-    np.save(staging / _DELETED, np.array(sorted(deleted), dtype=np.int64))
+    before = Segments(base_manifest.segments if base_manifest else [], deleted)
+    dense = next_segments(staging, base, before, (changes.added if base else changes.all_rows)(), families)
+    np.save(staging / _DELETED, np.array(sorted(dense.deleted), dtype=np.int64))
     write_lexical(
         staging / "lexical",
         base / "lexical" if base else None,
@@ -123,33 +132,13 @@ def _write(
         sorted(changes.deleted),
     )
     known = base_manifest.files if base_manifest else {}
-    manifest = Manifest(FORMAT, embedder, changes.total, segments, _describe_files(staging, known))
+    manifest = Manifest(FORMAT, embedder, changes.total, dense.names, _describe_files(staging, known))
     digest = _write_manifest(staging, manifest)
     _load(staging, number, manifest)
     _fsync_tree(staging)
     staging.rename(target)
     _fsync(root)
     return Published(number, digest)
-
-
-def _write_dense(
-    staging: Path, segments: list[str], rows: Iterator[tuple[int, str, Vectors | None]], deleted: set[int]
-) -> None:
-    """Writes a segment of the rows. A chunk that comes back is still in an old segment: its tombstone goes instead."""
-    ids, vectors = [], []
-    for chunk_id, _, vector in rows:
-        if chunk_id in deleted:
-            deleted.discard(chunk_id)
-        elif vector is not None:
-            ids.append(chunk_id)
-            vectors.append(vector)
-    if ids:
-        matrix = np.stack(vectors)
-        array = np.array(ids, dtype=np.int64)
-        name = f"dense-{hashlib.sha256(array.tobytes() + matrix.tobytes()).hexdigest()[:16]}.faiss"
-        if name not in segments:
-            write_segment(staging / name, array, matrix)
-            segments.append(name)
 
 
 def open_generation(root: Path, number: int, manifest_sha256: str, embedder: str) -> Generation:
@@ -164,8 +153,17 @@ def open_generation(root: Path, number: int, manifest_sha256: str, embedder: str
 
 
 def _load(folder: Path, number: int, manifest: Manifest) -> Generation:
-    dense = FaissSegments([folder / name for name in manifest.segments], _read_deleted(folder))
-    return Generation(number, manifest, dense, TantivyIndex(folder / "lexical"))
+    return Generation(number, manifest, _dense(folder, manifest), TantivyIndex(folder / "lexical"))
+
+
+def unchecked_segments(root: Path, number: int) -> list[Segment]:
+    """The dense segments of a generation, to show what it consists of. Raises IndexDamaged."""
+    folder = generation_folder(root, number)
+    return _dense(folder, read_manifest(folder, None)).segments
+
+
+def _dense(folder: Path, manifest: Manifest) -> FaissSegments:
+    return FaissSegments([folder / name for name in manifest.segments], _read_deleted(folder))
 
 
 def damaged_files(folder: Path, manifest: Manifest) -> Iterator[Path]:
@@ -210,9 +208,9 @@ def read_manifest(folder: Path, expected_sha256: str | None) -> Manifest:
         raise FilesDamaged(f"{folder / _MANIFEST} is not the one that was published")
     try:
         fields = json.loads(data)
-        if fields["format"] != FORMAT:
+        if fields["format"] not in _READABLE:
             raise IndexDamaged(
-                f"{folder} has index format {fields['format']}, this version of Tenkyo reads format {FORMAT}"
+                f"{folder} has index format {fields['format']}, this version of Tenkyo reads format {FORMAT} and older"
             )
         fields["files"] = {name: (size, digest) for name, (size, digest) in fields["files"].items()}
         return Manifest(**fields)

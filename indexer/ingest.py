@@ -31,6 +31,7 @@ from indexer.comparison import (
 from indexer.document import ExtractedDocument
 from indexer.embedder import Embedder, Vectors
 from indexer.errors import EmbedderProblem, IndexDamaged, UnreadableDocument
+from indexer.families import FamilySettings
 from indexer.generation import Changes, publish, remove_old_generations
 from indexer.identity import format_id
 from indexer.lock import WriteLease, write_lock
@@ -52,6 +53,7 @@ class IngestSettings:
 
     chunker: ChunkerSettings = field(default_factory=ChunkerSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    families: FamilySettings = field(default_factory=FamilySettings)
     max_file_bytes: int = 256 << 20
     batch_chunks: int = 256
     min_coverage: float = 0.4
@@ -116,7 +118,11 @@ def ingest(
         removed = removed_locations(before, after, roots)
         run.report.count(before, after, removed)
         run.report.skipped, run.report.excluded = found.skipped, found.excluded
-        ride_out(lambda: _publish(store, embedder, collection, after, removed, lease, from_scratch=rebuild))
+        ride_out(
+            lambda: _publish(
+                store, embedder, collection, after, removed, lease, settings.families, from_scratch=rebuild
+            )
+        )
         with store.sessions() as session:
             kept = {s.content_id for s in catalog.current_documents(session, collection_id).values()}
             run.report.chunks = len(catalog.chunk_ids_of(session, kept))
@@ -233,6 +239,7 @@ def _publish(
     after: dict[str, FileState],
     removed: Iterable[str],
     lease: WriteLease,
+    families: FamilySettings,
     *,
     from_scratch: bool,
 ) -> None:
@@ -258,11 +265,13 @@ def _publish(
             )
             previous = row.manifest_sha256
             try:
-                published = publish(root, row.generation, embedder.fingerprint, changes, from_scratch=from_scratch)
+                published = publish(
+                    root, row.generation, embedder.fingerprint, changes, families, from_scratch=from_scratch
+                )
             except IndexDamaged as error:
                 _log.warning("%s; the index is built anew from the database", error)
                 previous = None
-                published = publish(root, row.generation, embedder.fingerprint, changes, from_scratch=True)
+                published = publish(root, row.generation, embedder.fingerprint, changes, families, from_scratch=True)
             catalog.name_generation(row, published.number, published.manifest_sha256, embedder.fingerprint, previous)
         lease.confirm(session)
         row.indexed_at = datetime.now(UTC)

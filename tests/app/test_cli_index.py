@@ -150,9 +150,21 @@ def test_two_runs_on_one_collection_do_not_mix(shell: Shell, documents: Path) ->
 def test_the_status_shows_every_collection(shell: Shell) -> None:
     (collection,) = json.loads(shell.run("status", "--json").stdout)
     assert (collection["name"], collection["documents"], collection["generation"]) == ("handbook", len(DOCUMENTS), 1)
+    (segment,) = collection["index"]
+    assert (segment["family"], segment["deleted"]) == ("Flat", 0)
+    assert 0 < segment["vectors"] <= collection["chunks"]
     table = shell.run("status")
     assert table.exit_code == 0
     assert "handbook" in table.stdout
+    assert f"Flat {segment['vectors']}" in table.stdout
+
+
+def test_the_status_of_a_collection_whose_files_are_gone_says_so(shell: Shell, indexed_copy: Store) -> None:
+    with indexed_copy.sessions.begin() as session:
+        session.add(Collection(id=1, name="lost", embedder="e", generation=1))
+    (lost,) = [c for c in json.loads(shell.run("status", "--json").stdout) if c["name"] == "lost"]
+    assert lost["index"] is None
+    assert "unreadable" in shell.run("status").stdout
 
 
 def test_a_collection_may_have_a_name_that_looks_like_markup(shell: Shell, indexed_copy: Store) -> None:

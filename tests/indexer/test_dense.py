@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.dense import FaissSegments, Hit, Ids, write_segment
+from indexer.dense import FaissSegments, Hit, Ids
 from indexer.embedder import Vectors
 from indexer.errors import IndexDamaged
+from tests.indexer.segments import NONE, write
 
-NONE: Ids = np.array([], dtype=np.int64)
 LARGEST_ID = (1 << 63) - 1
 
 
@@ -31,10 +31,10 @@ def found(hits: list[Hit]) -> list[int]:
 @pytest.fixture
 def segments(tmp_path: Path) -> list[Path]:
     """Ids 1, 2 and the largest one in one file, 4 in another; further from (1, 0) in this order: 1, 4, 2, largest."""
-    first, second = tmp_path / "a.faiss", tmp_path / "b.faiss"
-    write_segment(first, ids(1, 2, LARGEST_ID), np.stack([unit(1, 0), unit(1, 1), unit(0, 1)]))
-    write_segment(second, ids(4), np.stack([unit(2, 1)]))
-    return [first, second]
+    return [
+        write(tmp_path, ids(2, LARGEST_ID, 1), np.stack([unit(1, 1), unit(0, 1), unit(1, 0)])),
+        write(tmp_path, ids(4), np.stack([unit(2, 1)])),
+    ]
 
 
 def test_hits_of_all_segments_are_merged_best_first(segments: list[Path]) -> None:
@@ -70,9 +70,8 @@ def test_an_allowed_id_that_was_deleted_stays_deleted(segments: list[Path]) -> N
 
 
 def test_equal_scores_come_in_the_order_of_ids(tmp_path: Path) -> None:
-    for name, chosen in (("a", ids(9, 3)), ("b", ids(5))):
-        write_segment(tmp_path / name, chosen, np.stack([unit(1, 0)] * len(chosen)))
-    assert found(FaissSegments([tmp_path / "a", tmp_path / "b"], NONE).search(unit(1, 0), 3)) == [3, 5, 9]
+    files = [write(tmp_path, some, np.stack([unit(1, 0)] * len(some))) for some in (ids(9, 3), ids(5))]
+    assert found(FaissSegments(files, NONE).search(unit(1, 0), 3)) == [3, 5, 9]
 
 
 def test_no_segments_means_no_hits() -> None:
@@ -97,13 +96,6 @@ def test_a_file_that_faiss_cannot_read_is_damage(tmp_path: Path, data: bytes) ->
         FaissSegments([tmp_path / "x.faiss"], NONE)
 
 
-@pytest.mark.parametrize("count", [1, 2000])
-def test_a_full_disk_is_an_error_however_little_was_to_be_written(count: int) -> None:
-    """FAISS only prints it when the last bytes fail at closing; the index would then be published cut short."""
-    with pytest.raises((OSError, RuntimeError)):
-        write_segment(Path("/dev/full"), np.arange(count, dtype=np.int64), np.ones((count, 64), dtype=np.float32))
-
-
 @given(st.data())
 def test_search_equals_brute_force(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 30))
@@ -116,11 +108,7 @@ def test_search_equals_brute_force(tmp_path_factory: pytest.TempPathFactory, dat
     allowed = data.draw(st.none() | st.sets(st.integers(0, count - 1)))
     k = data.draw(st.integers(1, 40))
     folder = tmp_path_factory.mktemp("dense")
-    files = []
-    for name, part in (("a", slice(0, cut)), ("b", slice(cut, count))):
-        if len(numbers[part]):
-            write_segment(folder / name, numbers[part], vectors[part])
-            files.append(folder / name)
+    files = [write(folder, numbers[p], vectors[p]) for p in (slice(0, cut), slice(cut, count)) if len(numbers[p])]
     limit = None if allowed is None else np.array(sorted(allowed), dtype=np.int64)
     hits = FaissSegments(files, np.array(sorted(deleted), dtype=np.int64)).search(vectors[0], k, limit)
     scores = dict(zip(numbers.tolist(), (vectors @ vectors[0]).tolist(), strict=True))
