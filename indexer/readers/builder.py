@@ -118,11 +118,12 @@ class TextBuilder:
 
     def build(self, *, title: str | None, media_type: str) -> ExtractedDocument:
         """The document. Without a title of its own, the first heading is its title."""
+        title = join_lines(clean_text(title)) if title else None
         if not title and self._headings:
             title = self._headings[0].title
         return ExtractedDocument(
             text="".join(self._parts),
-            title=join_lines(clean_text(title)) if title else None,
+            title=title or None,
             media_type=media_type,
             headings=tuple(self._headings),
             layout=Layout(
