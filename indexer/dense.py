@@ -2,11 +2,12 @@
 
 A segment is a set of (id, vector) pairs in files that never change; deleted ids are passed in at opening. A small one
 is one FAISS file that is searched exactly (Flat). A large one is three: codes in inverted lists, the ids in ascending
-order, and the vectors in half precision, against which the best candidates by code are scored again. All are mapped,
-not read: resident memory is what searches touch. indexer/families.py writes them. Knows no SQL, no text and no model.
+order, and the vectors in half precision, against which the best candidates by code are scored again. Codes and ids are
+mapped, vectors read one by one. indexer/families.py writes them. Knows no SQL, no text and no model.
 """
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,8 @@ class Segment:
         self.family = family_of(index)
         if isinstance(index, faiss.IndexIVF):
             self._index, self._owner = index, index
-            ids, self._vectors = _mapped(ids_file(file)), _mapped(vectors_file(file))
+            ids = _mapped(ids_file(file))
+            self._vectors: _Rows | Vectors = _Rows(vectors_file(file))
             self._order = None
         else:
             self._index, self._owner = faiss.downcast_index(index.index), index  # which frees it when it goes
@@ -159,6 +161,34 @@ class Segment:
         best = np.argpartition(-scores, k - 1)[:k] if len(scores) > k else slice(None)
         ids = self._ids[positions[best]]
         return (Hit(int(i), float(s)) for i, s in zip(ids, scores[best], strict=True))
+
+
+class _Rows:
+    """The rows of an array file, read where they are wanted: a map of it would be resident nearly whole before long."""
+
+    def __init__(self, file: Path) -> None:
+        try:
+            self._file = file.open("rb")
+            np.lib.format.read_magic(self._file)
+            self.shape, _, self._dtype = np.lib.format.read_array_header_1_0(self._file)
+            self._start = self._file.tell()
+            self._width = self.shape[1] * self._dtype.itemsize
+            complete = file.stat().st_size == self._start + self.shape[0] * self._width
+        except (OSError, ValueError, EOFError, IndexError) as error:
+            raise IndexDamaged(f"{file.name} cannot be read: {error}") from error
+        if not complete:
+            raise IndexDamaged(f"{file.name} has not the length that its first bytes say")
+
+    def __getitem__(self, rows: Positions | slice) -> npt.NDArray[np.float16]:
+        if isinstance(rows, slice):
+            data = os.pread(self._file.fileno(), (rows.stop - rows.start) * self._width, self._at(rows.start))
+        else:
+            number = self._file.fileno()
+            data = b"".join([os.pread(number, self._width, self._at(row)) for row in rows.tolist()])
+        return np.frombuffer(data, dtype=self._dtype).reshape(-1, self.shape[1])
+
+    def _at(self, row: int) -> int:
+        return self._start + row * self._width
 
 
 def family_of(index: "faiss.Index") -> str:
