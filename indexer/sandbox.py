@@ -26,6 +26,8 @@ from indexer.errors import UnreadableDocument
 from indexer.readers import ocr, read_document
 
 _LENGTH_BYTES = 8
+_LONGEST_ANSWER = 1 << 30
+_SECONDS_TO_END = 5.0
 # OCR takes seconds a page: each page may take as long as a file, all together not longer than this many times as long.
 _MOST_EXTENSIONS = 10
 
@@ -67,8 +69,7 @@ class ReaderProcess:
             self._stop()
             raise UnreadableDocument(f"reading it took more than {error} s") from None
         except (EOFError, BrokenPipeError):
-            code = child.wait()
-            self._stop()
+            code = self._stop(patience=_SECONDS_TO_END)
             raise UnreadableDocument(
                 f"its reader crashed (exit {code}): the file is damaged or needs too much memory"
             ) from None
@@ -89,12 +90,17 @@ class ReaderProcess:
         )
         return self._child
 
-    def _stop(self) -> None:
-        if self._child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGKILL)
-            self._child.communicate()
-            self._child = None
+    def _stop(self, patience: float = 0.0) -> int:
+        """Ends the child and what it has started, after waiting so many seconds for its own end; its exit code."""
+        child, self._child = self._child, None
+        if child is None:
+            return 0
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(patience)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+        return child.returncode
 
 
 def _send(stream: IO[bytes], data: bytes) -> None:
@@ -123,6 +129,8 @@ def _receive(stream: IO[bytes], seconds: float) -> bytes:
 
         while not (length := int.from_bytes(take(_LENGTH_BYTES), "big")):
             deadline = min(time.monotonic() + seconds, last)
+        if length > _LONGEST_ANSWER:
+            raise EOFError  # no reader says so much: whoever speaks there is no longer one
         return take(length)
 
 
@@ -167,7 +175,7 @@ def main() -> None:
             answer = {"unreadable": str(error)}
         except MemoryError:
             answer = {"unreadable": "reading it needs too much memory"}
-        answer_with(json.dumps(answer).encode())
+        answer_with(json.dumps(answer, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         gc.collect()
 
 

@@ -18,7 +18,7 @@ _BREAKS = re.compile("\r\n|[\r\f\v\x85]")
 _UNSPACED = r"[\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]"
 _UNSPACED_BREAK = re.compile(rf"(?<={_UNSPACED})\n(?={_UNSPACED})")
 # A few kilobytes can say "this, a million times"; the largest book of the world has 10 million characters.
-_MAX_CHARACTERS = 100_000_000
+_MAX_CHARACTERS = 30_000_000
 _KEPT = frozenset("\n\t\u200c\u200d")
 
 

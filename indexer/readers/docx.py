@@ -120,7 +120,7 @@ class _Word:
             style = value(self._styles[style].find("basedOn"))
 
     def _add_table(self, table: Element) -> None:
-        rows = [row for row in table.iter("tr") if _owner(table, row)]
+        rows = list(_own(table, "tr"))
         grid = [_cells(row) for row in rows]
         if not grid:
             return
@@ -140,16 +140,15 @@ class _Word:
         add_grid(self._builder, texts, header=marked or None)
 
 
-def _owner(ancestor: Element, wanted: Element) -> bool:
-    """Whether `wanted` belongs to `ancestor` itself, not to a table inside it."""
-    stack = [*ancestor]
+def _own(ancestor: Element, tag: str) -> Iterator[Element]:
+    """Rows of a table, or cells of a row, in order, but not those of a table inside it."""
+    stack = [*reversed(ancestor)]
     while stack:
         element = stack.pop()
-        if element is wanted:
-            return True
-        if element.tag != "tbl":
-            stack.extend(element)
-    return False
+        if element.tag == tag:
+            yield element
+        elif element.tag != "tbl":
+            stack.extend(reversed(element))
 
 
 def _blocks(container: Element) -> Iterator[Element]:
@@ -192,9 +191,7 @@ def _words(block: Element) -> tuple[str, list[Element]]:
 def _cells(row: Element) -> list[tuple[Element, int, bool]]:
     """(cell, columns it spans, whether it goes on from the cell above)."""
     found = []
-    for cell in row.iter("tc"):
-        if not _owner(row, cell):
-            continue
+    for cell in _own(row, "tc"):
         properties = cell.find("tcPr")
         span = value(None if properties is None else properties.find("gridSpan"), default="1")
         merged = None if properties is None else properties.find("vMerge")

@@ -30,6 +30,5 @@ def _add_region(builder: TextBuilder, rows: list[list[str]]) -> None:
     grid = rows[start:]
     if not grid:
         return
-    width = max(len(row) for row in grid)
-    filled = [column for column in range(width) if any(column < len(row) and row[column].strip() for row in grid)]
+    filled = sorted({column for row in grid for column, cell in enumerate(row) if cell.strip()})
     add_grid(builder, [[row[column] if column < len(row) else "" for column in filled] for row in grid])

@@ -103,6 +103,14 @@ def test_a_child_that_is_still_at_work_gets_more_time_but_not_for_ever() -> None
         beat.join()
 
 
+def test_an_answer_without_end_is_a_crash() -> None:
+    out, into = os.pipe()
+    with os.fdopen(out, "rb", buffering=0) as stream, os.fdopen(into, "wb", buffering=0) as child:
+        child.write((1 << 62).to_bytes(8, "big"))
+        with pytest.raises(EOFError):
+            _receive(stream, 5.0)
+
+
 def test_what_the_child_has_started_can_be_ended_with_it() -> None:
     """A reader may be in the middle of OCR when its time is up."""
     with ReaderProcess(SandboxSettings()) as reader:

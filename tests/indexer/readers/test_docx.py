@@ -171,3 +171,14 @@ def test_notes_comments_headers_and_footers_follow_the_text() -> None:
 def test_another_kind_of_office_file_is_named() -> None:
     with pytest.raises(UnreadableDocument, match=r"another kind than its suffix says \(workbook\)"):
         read_document("a.docx", make_xlsx({}))
+
+
+def test_a_table_inside_a_cell_belongs_to_the_cell() -> None:
+    inner = word_table(("x", "y"), ("1", "2"))
+    table = word_table(("City", "Limits"), ("Bath", inner), header=True)
+    assert read(table).text == "City: Bath | Limits: x y 1 2"
+
+
+def test_a_long_table_takes_time_in_proportion() -> None:
+    table = word_table(*((f"row {i}", "a", "b") for i in range(10_000)))
+    assert read(table).text.count("\n") >= 9_998

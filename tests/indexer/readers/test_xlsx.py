@@ -73,3 +73,10 @@ def test_a_number_is_shown_as_its_format_says(stored: str, code: str, shown: str
 
 def test_the_built_in_date_is_a_date() -> None:
     assert format_number("46348", BUILT_IN["14"]) == "2026-11-22"
+
+
+def test_a_cell_far_away_costs_no_more_than_its_row() -> None:
+    far = '<row><c r="XFD1" t="inlineStr"><is><t>far</t></is></c><c t="inlineStr"><is><t>out</t></is></c></row>'
+    text = read_document("a.xlsx", make_xlsx({"S": far + sheet_row("a", 1) * 5_000})).text
+    assert text.startswith("S\n\nfar | out\na | 1\n")
+    assert text.count("a | 1") == 5_000
