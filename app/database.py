@@ -62,6 +62,9 @@ def upgrade(url: URL, revision: str = "head") -> None:
     engine = _create_engine(url)
     try:
         with engine.begin() as connection:
+            if engine.dialect.name == "sqlite":
+                # Python's sqlite3 begins no transaction before DDL: a kill would leave half of a migration for ever.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             config = _alembic_config()
             config.attributes["connection"] = connection
             current = MigrationContext.configure(connection).get_current_revision()

@@ -59,6 +59,17 @@ def test_any_kill_is_survived(worker: Worker, tmp_path: Path, capsys: pytest.Cap
         sys.stdout.write(f"\n{kills} kills in {rounds} rounds, {fresh} from an empty folder, seed {SEED}\n")
 
 
+def test_a_kill_while_the_database_is_made_is_survived(worker: Worker, tmp_path: Path) -> None:
+    """In the middle of the migrations, whose steps SQLite would otherwise commit one by one."""
+    (tmp_path / "documents").mkdir()
+    for at in range(3, 1000, 7):
+        home = tmp_path / f"home{at}"
+        if worker.run(home, tmp_path / "documents", action="open", at=at, how="kill") != {"killed": 9}:
+            break
+        assert set(worker.run(home, tmp_path / "documents", action="open")) == {"operations", "operation"}
+    assert 10 < at < 100
+
+
 def test_a_few_kills_while_publishing_are_survived(worker: Worker, tmp_path: Path) -> None:
     """The fast suite's share: everything is stored, and the run dies at steps of the publishing of what it stored."""
     documents = Documents(tmp_path / "documents", 1)

@@ -27,7 +27,7 @@ SETTINGS = IngestSettings(batch_chunks=4)
 
 
 def carry_out(order: dict[str, Any]) -> None:
-    """Indexes, repairs or compacts in this process, with faults as ordered."""
+    """Opens the store in this process and indexes, repairs or compacts, with faults as ordered."""
     home = Path(order["home"])
     faults: Any = ctypes.CDLL(os.environ["LD_PRELOAD"]) if "LD_PRELOAD" in os.environ else None
     if faults:
@@ -40,7 +40,7 @@ def carry_out(order: dict[str, Any]) -> None:
             ingest(store, HashEmbedder(), COLLECTION, [Path(order["documents"])], SETTINGS)
         elif order["action"] == "repair":
             repair(store, COLLECTION)
-        else:
+        elif order["action"] == "compact":
             compact(store, COLLECTION)
     except KNOWN_ERRORS as error:
         answer["error"] = message_of(error)
