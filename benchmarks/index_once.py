@@ -2,11 +2,11 @@
 
 import json
 import os
-import resource
 import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from indexer.ingest import ingest
 
 
 class _Children:
-    """Watches the memory of child processes; getrusage would count a child's copy of this one before it began."""
+    """Watches the memory of child processes."""
 
     def __init__(self) -> None:
         self._peaks: dict[str, int] = {}
@@ -27,18 +27,18 @@ class _Children:
         own = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
         while True:
             for child in own.read_text().split():
-                try:
-                    status = Path(f"/proc/{child}/status").read_text()
-                except (FileNotFoundError, ProcessLookupError):
-                    continue
-                fields = dict(line.split(":", 1) for line in status.splitlines())
-                if "VmHWM" in fields:
-                    self._peaks[child] = int(fields["VmHWM"].split()[0])
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    self._peaks[child] = _peak_kib(Path(f"/proc/{child}/status"))
             time.sleep(0.1)
 
     def peak_mib(self) -> float:
         """Of the largest child."""
         return max(self._peaks.values(), default=0) / 1024
+
+
+def _peak_kib(status: Path) -> int:
+    """Not getrusage: its peak counts the process that this one was forked from."""
+    return next((int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")), 0)
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
         children = _Children()
         report = ingest(store, embedder, "bench", [source / "files"], own.ingest_settings())
         seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 + children.peak_mib()
+    peak = _peak_kib(Path("/proc/self/status")) / 1024 + children.peak_mib()
     print(json.dumps({"seconds": seconds, "peak_mib": peak, "chunks": report.embedded_chunks}))
 
 
