@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 EXTRA ?= cpu
 COLLECTION := examples
 
-.PHONY: setup demo test lint serve bench bench-families clean
+.PHONY: setup demo test lint serve bench bench-families bench-index clean
 
 setup: $(STAMP)
 
@@ -42,6 +42,9 @@ bench: setup
 
 bench-families: setup
 	$(BIN)/python -m benchmarks.index_families --data $(DATA)
+
+bench-index: setup
+	$(BIN)/python -m benchmarks.index --data $(DATA)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
