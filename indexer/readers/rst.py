@@ -102,11 +102,15 @@ class _Blocks:
             end = next((k for k in range(i, len(lines)) if not lines[k].strip()), len(lines))
             rows, header = _grid_rows(lines[i:end])
         elif _SIMPLE_EDGE.fullmatch(lines[i]):
-            edges = [k for k in range(i, len(lines)) if _SIMPLE_EDGE.fullmatch(lines[k])]
-            following = [k for k in edges[1:] if k + 1 == len(lines) or not lines[k + 1].strip()]
-            if not following:
+            ends = (
+                k + 1
+                for k in range(i + 1, len(lines))
+                if _SIMPLE_EDGE.fullmatch(lines[k]) and (k + 1 == len(lines) or not lines[k + 1].strip())
+            )
+            found = next(ends, None)
+            if found is None:
                 return None
-            end = following[0] + 1
+            end = found
             rows, header = _simple_rows(lines[i:end])
         else:
             return None

@@ -85,3 +85,8 @@ def test_fields_and_definitions() -> None:
 def test_deep_indentation_comes_to_an_end() -> None:
     source = "\n\n".join(" " * i + f"w{i}" for i in range(200))
     assert "w199" in read(source)
+
+
+def test_many_tables_take_time_in_proportion() -> None:
+    table = "====  ====\nA     B\n====  ====\nx     1\n====  ====\n\nText.\n\n"
+    assert read(table * 3_000).count("A: x | B: 1") == 3_000
