@@ -143,7 +143,11 @@ class TestQueue:
         def one(i: int) -> str:
             return "".join(llm.generate(Request((Message("user", f"<{i}>"),), 500)))
 
-        with ScriptedServer(step) as server, backend(server) as llm, ThreadPoolExecutor(32) as pool:
+        with (
+            ScriptedServer(step) as server,
+            backend(server, silence_seconds=10.0) as llm,
+            ThreadPoolExecutor(32) as pool,
+        ):
             assert list(pool.map(one, range(32))) == [f"<{i}>" * 20 for i in range(32)]
 
 
