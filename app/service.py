@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -173,7 +173,7 @@ class Service:
         made = answer_model(answer_id, replace(last, question=str(record["question"]))).model_dump()
         now = {**made, "generation": found[0].retrieval.generation, "embedder": self._embedder.fingerprint}
         now["llm"] = self._answering.model_of(last)
-        now["trace"] = asdict(last.trace) if last.trace else None
+        now["trace"] = last.trace.as_dict() if last.trace else None
         compared = ("generation", "embedder", "llm", "status", "reason", "answer", "citations")
         differing = [name for name in compared if now[name] != record[name]]
         drafts = [t["draft"] if isinstance(t, dict) else None for t in (trace, now["trace"])]
@@ -215,7 +215,7 @@ class Service:
         sources = {passage.source.content_id for each in found for passage in each.retrieval.passages}
         record["sources"] = sorted(map(format_id, sources))
         record["checks"] = [claim.checked for claim in answer.claims]
-        record["trace"] = asdict(answer.trace) if answer.trace else None
+        record["trace"] = answer.trace.as_dict() if answer.trace else None
         with self._store.sessions.begin() as session:
             if time.monotonic() >= self._retention_due:
                 self._retention_due = time.monotonic() + _RETENTION_SECONDS

@@ -114,8 +114,8 @@ def main() -> None:
     print(f"{time.strftime('%Y-%m-%d')}, {describe_processor()}")
     lines = (_EXAMPLES / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     questions = [json.loads(line)["question"] for line in lines]
-    embedder = SentenceTransformerEmbedder(EmbedderSettings())
     with tempfile.TemporaryDirectory() as folder:
+        embedder = SentenceTransformerEmbedder(EmbedderSettings(converted=Path(folder) / "models"))
         store = Store(open_database(database_url(None, Path(folder))), Path(folder))
         ingest(store, embedder, "examples", [_EXAMPLES / "handbook"], IngestSettings())
         _measure_asking(store, embedder, questions * arguments.rounds)

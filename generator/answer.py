@@ -1,7 +1,7 @@
 """The types of an answer. A claim is one sentence; nothing is shown that is not in a claim with citations."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from generator.sentences import is_unspaced
@@ -117,6 +117,11 @@ class Trace:
     evidence: tuple[tuple[int, int, int], ...]
     draft: str
     claims: tuple[TracedClaim, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """For the record. Shallow: dataclasses.asdict copies every number of it, which took a tenth of an answer."""
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**own, "claims": [{f.name: getattr(claim, f.name) for f in fields(claim)} for claim in self.claims]}
 
 
 def abstain(question: str, reason: Reason, passages: tuple[Passage, ...], timings_ms: Mapping[str, float]) -> Answer:

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from indexer.analysis import UNSPACED, terms
 
@@ -102,6 +103,7 @@ class Facts:
     quotations: frozenset[str]
 
 
+@lru_cache(maxsize=8192)
 def facts_of(text: str) -> Facts:
     """Facts that a text states."""
     text = unicodedata.normalize("NFKC", text)

@@ -223,10 +223,10 @@ class Gate:
         for number, sentence in enumerate(self.evidence, start=1):
             if number in cited or len(words) < 3:
                 continue
-            found = set(terms(sentence.text))
+            others = facts_of(sentence.text).quantities
+            found = set(terms(sentence.text)) if others else set()
             if sum(term in found for term in words) < 0.9 * len(words):
                 continue
-            others = facts_of(sentence.text).quantities
             for quantity in own.quantities:
                 same_unit = {q.value for q in others if q.unit == quantity.unit and q.unit}
                 if same_unit and quantity.value not in same_unit:

@@ -27,7 +27,7 @@ def clean_text(text: str) -> str:
 
     Keeps newline and tab, zero-width joiners (needed by emoji and Indic scripts) and every letter.
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # str.isprintable leaves out all that is taken out below
         return text
     return "".join(c for c in _BREAKS.sub("\n", text) if _is_visible(c))
 
