@@ -89,7 +89,7 @@ def identify(
     """Reads the file and names its content. Raises UnreadableDocument."""
     if file.problem:
         raise UnreadableDocument(file.problem)
-    data = read_stable(file.location, max_bytes)
+    data = read_stable(file.location, max_bytes, file.root)
     digest = hashlib.sha256(data).hexdigest()
     pipeline = _pipeline(file.path, chunker, embedder)
     content = catalog.content_id(collection, pipeline, digest)

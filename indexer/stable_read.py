@@ -1,8 +1,10 @@
-"""Reads a file that others may be writing: a text is indexed as it stood at one moment, or not at all."""
+"""Reads a file that others may be changing: a text is indexed as it stood at one moment, or not at all."""
 
 import os
+import stat
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 from indexer.errors import UnreadableDocument
 
@@ -10,8 +12,10 @@ _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.05
 
 
-def read_stable(location: Path, limit: int) -> bytes:
+def read_stable(location: Path, limit: int, root: Path) -> bytes:
     """The file's bytes, at most `limit`. Raises UnreadableDocument; also if the file changes under every attempt.
+
+    What was a file below `root` when it was found may be a link or a pipe by now: only what lies there is read.
 
     Size, times and inode are compared before and after: a clock that jumps may at worst cost one more attempt.
     """
@@ -19,7 +23,9 @@ def read_stable(location: Path, limit: int) -> bytes:
         if attempt:
             time.sleep(_PAUSE_SECONDS)
         try:
-            with location.open("rb") as file:
+            with _open(location) as file:
+                if not _is_there(file.fileno(), location, root):
+                    continue
                 before = _state(file.fileno())
                 data = file.read(limit + 1)
                 if len(data) > limit:
@@ -29,6 +35,20 @@ def read_stable(location: Path, limit: int) -> bytes:
         except OSError as error:
             raise UnreadableDocument(f"cannot be opened: {error.strerror}") from error
     raise UnreadableDocument("it changed while it was being read: run again when nothing writes to it any more")
+
+
+def _open(location: Path) -> BinaryIO:
+    return os.fdopen(os.open(location, os.O_RDONLY | os.O_NONBLOCK), "rb")  # else a pipe waits for a writer
+
+
+def _is_there(descriptor: int, location: Path, root: Path) -> bool:
+    """Whether what was opened is what lies there, so that a link that comes and goes at the right moment is no way."""
+    opened, real = os.fstat(descriptor), Path(os.path.realpath(location))
+    if not stat.S_ISREG(opened.st_mode):
+        raise UnreadableDocument("it is no file any more")
+    if not real.is_relative_to(root):
+        raise UnreadableDocument(f"it has become a link to a place that is not below {root}")
+    return os.path.samestat(opened, real.stat())
 
 
 def _state(descriptor: int) -> tuple[int, ...]:
