@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.embedder import Vectors
-from indexer.errors import IndexDamaged
+from indexer.errors import FilesDamaged, IndexDamaged
 
 Ids = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.intp]
@@ -167,6 +167,7 @@ class _Rows:
     """The rows of an array file, read where they are wanted: a map of it would be resident nearly whole before long."""
 
     def __init__(self, file: Path) -> None:
+        self._name = file.name
         try:
             self._file = file.open("rb")
             np.lib.format.read_magic(self._file)
@@ -180,11 +181,18 @@ class _Rows:
             raise IndexDamaged(f"{file.name} has not the length that its first bytes say")
 
     def __getitem__(self, rows: Positions | slice) -> npt.NDArray[np.float16]:
-        if isinstance(rows, slice):
-            data = os.pread(self._file.fileno(), (rows.stop - rows.start) * self._width, self._at(rows.start))
-        else:
-            number = self._file.fileno()
-            data = b"".join([os.pread(number, self._width, self._at(row)) for row in rows.tolist()])
+        number = self._file.fileno()
+        try:
+            if isinstance(rows, slice):
+                count = rows.stop - rows.start
+                data = os.pread(number, count * self._width, self._at(rows.start))
+            else:
+                count = len(rows)
+                data = b"".join([os.pread(number, self._width, self._at(row)) for row in rows.tolist()])
+        except OSError as error:
+            raise FilesDamaged(f"{self._name} cannot be read: {error.strerror}") from error
+        if len(data) != count * self._width:
+            raise FilesDamaged(f"{self._name} has become shorter since it was opened")
         return np.frombuffer(data, dtype=self._dtype).reshape(-1, self.shape[1])
 
     def _at(self, row: int) -> int:

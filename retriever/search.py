@@ -15,9 +15,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from indexer.analysis import question_terms
-from indexer.catalog import find_collection
+from indexer.catalog import collection_id, find_collection
 from indexer.dense import Ids
 from indexer.embedder import Embedder
+from indexer.errors import FilesDamaged
 from indexer.generation import Generation
 from indexer.ingest import Store
 from indexer.tables import Chunk, Collection, Document
@@ -66,6 +67,13 @@ class Retriever:
 
         Raises UnknownCollection, EmbedderMismatch, or IndexDamaged with the command that repairs it.
         """
+        try:
+            return self._retrieve_current(question, collection, path_glob)
+        except FilesDamaged:  # since they were opened: opening them again finds it and serves the generation before
+            self._generations.close(collection_id(collection))
+            return self._retrieve_current(question, collection, path_glob)
+
+    def _retrieve_current(self, question: str, collection: str, path_glob: str | None) -> Retrieval:
         while True:
             found = self._retrieve(question, collection, path_glob)
             with self._store.sessions() as session:

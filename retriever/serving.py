@@ -46,6 +46,11 @@ class OpenGenerations:
                     found = self._open[row.id] = self._open_newest(session, row)
         return found
 
+    def close(self, collection_id: int) -> None:
+        """Forgets what is open, so that the next question opens it with all checks."""
+        with self._locks[collection_id]:
+            self._open.pop(collection_id, None)
+
     def _open_newest(self, session: Session, row: Collection) -> Serving:
         while True:
             assert row.manifest_sha256 is not None

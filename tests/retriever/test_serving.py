@@ -1,5 +1,6 @@
 """A damaged generation is set aside and the one before it answers, with a warning, until the index is repaired."""
 
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import IndexDamaged
+from indexer.families import FamilySettings
 from indexer.generation import Generation, open_generation
-from indexer.ingest import Store
+from indexer.ingest import IngestSettings, Store
 from indexer.repair import repair
 from retriever.search import Retriever
 from tests.fakes import HashEmbedder
@@ -42,6 +44,25 @@ def flip_a_bit(file: Path) -> None:
 def own_file(store: Store, number: int) -> Path:
     """A file that this generation shares with no other."""
     return folder(store, number) / "deleted.npy"
+
+
+def test_vectors_that_are_lost_while_they_are_open_do_not_answer(
+    store: Store, embedder: HashEmbedder, tmp_path: Path
+) -> None:
+    """They are read row by row: a file that has become shorter is noticed by the question that wants them."""
+    large = IngestSettings(families=FamilySettings(flat_most=0))
+    root = write(tmp_path / "docs", a=OLD, b=BOTH)
+    index(store, embedder, root, settings=large)
+    index(store, embedder, write(root, a=NEW), settings=large)
+    retriever = Retriever(store, embedder)
+    assert NEW in [passage.text for passage in retriever.retrieve("leave days", COLLECTION).passages]
+    for file in folder(store, 2).glob("*.vectors.npy"):
+        if file.stat().st_nlink == 1:
+            os.truncate(file, 130)
+    found = retriever.retrieve("leave days", COLLECTION)
+    assert (found.generation, "damaged" in (found.warning or "")) == (1, True)
+    assert repair(store, COLLECTION) == 3
+    assert retriever.retrieve("leave days", COLLECTION).warning is None
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
