@@ -11,7 +11,7 @@ from app.config import Settings
 from app.problems import EXIT_DAMAGED
 from app.service import DEFAULT_COLLECTION, open_store
 from app.terminal import command, err, out
-from generator.record import cited_contents
+from generator.record import shown_contents
 from indexer.check import Finding, check, check_database
 from indexer.repair import compact, reclaim_space, repair
 from indexer.tables import Collection
@@ -44,22 +44,18 @@ def check_command(settings: Settings, collection: str | None, as_json: bool) -> 
 @command
 def repair_command(settings: Settings, collection: str) -> None:
     """Rebuild a damaged index from the database. Embeds nothing."""
-    number = repair(open_store(settings), collection)
+    number = repair(open_store(settings), collection, settings.family_settings())
     out.print(f"Collection {collection} is served from generation {number} now.", soft_wrap=True)
 
 
 @click.command("compact")
 @click.option("--collection", "-c", default=DEFAULT_COLLECTION, show_default=True)
-@click.option("--old-versions", is_flag=True, help="Drop earlier versions too, unless a kept answer cites them.")
+@click.option("--old-versions", is_flag=True, help="Drop earlier versions too, unless a kept answer shows them.")
 @command
 def compact_command(settings: Settings, collection: str, old_versions: bool) -> None:
     """Merge the index into one segment, and give back the space of what was deleted."""
     store = open_store(settings)
-    cited = None
-    if old_versions:
-        with store.sessions() as session:
-            cited = cited_contents(session, collection)
-    done = compact(store, collection, cited)
+    done = compact(store, collection, shown_contents if old_versions else None, settings.family_settings())
     reclaim_space(store.sessions.kw["bind"])
     dropped = f"; {done.dropped} earlier versions are gone" if old_versions else ""
     out.print(

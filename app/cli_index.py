@@ -153,7 +153,7 @@ def forget_command(settings: Settings, paths: tuple[Path, ...], collection: str 
 
     Exit code 3 if a text stays because other files hold the same.
     """
-    report = forget(open_store(settings), paths, collection, withhold_answers)
+    report = forget(open_store(settings), paths, collection, withhold_answers, settings.family_settings())
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
     else:

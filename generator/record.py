@@ -36,10 +36,10 @@ def load_answer(session: Session, answer_id: str) -> AnswerRow | None:
     return session.get(AnswerRow, answer_id)
 
 
-def cited_contents(session: Session, collection: str) -> set[int]:
-    """Ids of the contents that the kept answers of a collection cite."""
-    records = session.scalars(select(AnswerRow.record).where(AnswerRow.collection == collection))
-    ids = (parse_id(citation["document_id"]) for record in records for citation in record.get("citations", ()))
+def shown_contents(session: Session, collection: str) -> set[int]:
+    """Ids of the contents that the kept answers of a collection show: what they cite, and their passages."""
+    kept = select(AnswerRow.record).where(AnswerRow.collection == collection).execution_options(yield_per=200)
+    ids = {parse_id(document_id) for record in session.scalars(kept) for document_id in _shown(record)}
     return {content_id for content_id in ids if content_id is not None}
 
 
@@ -65,6 +65,11 @@ def withheld(record: dict[str, Any], when: datetime) -> dict[str, Any]:
     return {**{name: record[name] for name in kept if name in record}, "forgotten_at": when.isoformat()}
 
 
+def _shown(record: dict[str, Any]) -> set[str]:
+    """Documents to which the answer links."""
+    return {item["document_id"] for name in ("passages", "citations") for item in record.get(name, ())}
+
+
 def _sources(record: dict[str, Any]) -> set[str]:
-    named = {item["document_id"] for name in ("passages", "citations") for item in record.get(name, ())}
-    return named.union(record.get("sources", ()))
+    """These, and those that were read for it without being shown."""
+    return _shown(record).union(record.get("sources", ()))

@@ -19,6 +19,7 @@ from indexer import catalog
 from indexer.catalog import FileState
 from indexer.erase import erase_deleted_rows, erase_index_files
 from indexer.errors import SourceProblem
+from indexer.families import AUTOMATIC, FamilySettings
 from indexer.generation import Changes, generation_folder, publish
 from indexer.ingest import Store
 from indexer.lock import WriteLease
@@ -55,7 +56,13 @@ class ForgetReport:
         return asdict(self)
 
 
-def forget(store: Store, paths: Sequence[Path], collection: str | None, redact: Redact) -> ForgetReport:
+def forget(
+    store: Store,
+    paths: Sequence[Path],
+    collection: str | None,
+    redact: Redact,
+    families: FamilySettings = AUTOMATIC,
+) -> ForgetReport:
     """Forgets files and folders, in one collection or in all; a path is as it lies on disk, or as citations show it.
 
     Raises SourceProblem (nothing was forgotten) if a path was never indexed or could be several, IndexBusy, or
@@ -74,7 +81,7 @@ def forget(store: Store, paths: Sequence[Path], collection: str | None, redact: 
                 "folder as it lies on disk, or as citations and `GET /documents` show it."
             )
         for name, versions in found.items():
-            _forget_in(store, name, versions, redact, leases[name], report)
+            _forget_in(store, name, versions, redact, families, leases[name], report)
         _erase(store, list(found))
     report.seconds = round(time.monotonic() - started, 3)
     return report
@@ -143,7 +150,13 @@ def _is_below(path: str, top: str) -> bool:
 
 
 def _forget_in(
-    store: Store, name: str, versions: Iterable[Version], redact: Redact, lease: WriteLease, report: ForgetReport
+    store: Store,
+    name: str,
+    versions: Iterable[Version],
+    redact: Redact,
+    families: FamilySettings,
+    lease: WriteLease,
+    report: ForgetReport,
 ) -> None:
     """Takes the paths out of one collection: first a generation without them is written, then SQL changes at once."""
     paths = {version.location: version.path for version in versions}
@@ -157,7 +170,7 @@ def _forget_in(
         contents = frozenset(version.content_id for version in versions)
         gone = contents - elsewhere.keys()
         if gone and row.generation:
-            _publish_without(store, session, row, set(elsewhere))
+            _publish_without(store, session, row, set(elsewhere), families)
         lease.confirm(session)
         _delete(session, row, paths, gone)
         for content_id in contents & elsewhere.keys():
@@ -172,11 +185,13 @@ def _forget_in(
     report.still_there += [location for location in sorted(paths) if Path(location).is_file()]
 
 
-def _publish_without(store: Store, session: Session, row: Collection, remaining: set[int]) -> None:
+def _publish_without(
+    store: Store, session: Session, row: Collection, remaining: set[int], families: FamilySettings
+) -> None:
     """Built anew, not upon the last one: segments keep the vectors and terms of what they count as deleted."""
     rows = lambda: catalog.read_chunks(session, remaining)  # noqa: E731
     changes = Changes(rows, set(), rows, len(catalog.chunk_ids_of(session, remaining)))
-    published = publish(store.index_root(row.name), row.generation, row.embedder, changes, from_scratch=True)
+    published = publish(store.index_root(row.name), row.generation, row.embedder, changes, families, from_scratch=True)
     catalog.name_generation(row, published.number, published.manifest_sha256, row.embedder, previous=None)
 
 

@@ -1,6 +1,6 @@
 """What is done to an index besides indexing: building it anew, and making it small. Both need SQL alone, no model."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, exists, select
@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from indexer import catalog
 from indexer.errors import SourceProblem
+from indexer.families import AUTOMATIC, FamilySettings
 from indexer.generation import Changes, Published, publish, remove_old_generations
 from indexer.ingest import Store
 from indexer.lock import WriteLease
@@ -17,11 +18,14 @@ from indexer.tables import Collection, Content, Document
 # A VACUUM writes the whole file once more and needs as much room again.
 _FREE_SHARE = 0.1
 
+StillShown = Callable[[Session, str], set[int]]
+"""Ids of the contents that other rooms still lead to, of the collection of this name."""
 
-def repair(store: Store, collection: str) -> int:
+
+def repair(store: Store, collection: str, families: FamilySettings = AUTOMATIC) -> int:
     """Publishes a new generation from SQL alone, whatever the state of the old ones. Returns its number."""
     with store.lock(collection) as lease:
-        number = ride_out(lambda: _rebuild(store, collection, lease, None)[0])
+        number = ride_out(lambda: _rebuild(store, collection, lease, families, None)[0])
         remove_old_generations(store.index_root(collection), number)
         return number
 
@@ -34,15 +38,16 @@ class Compacted:
     dropped: int
 
 
-def compact(store: Store, collection: str, still_cited: Iterable[int] | None = None) -> Compacted:
+def compact(
+    store: Store, collection: str, still_shown: StillShown | None = None, families: FamilySettings = AUTOMATIC
+) -> Compacted:
     """Publishes one merged generation without tombstones and deletes the older ones, and what dead runs stored.
 
-    With `still_cited`, the ids of contents that must stay, every other text goes that no path leads to any more: links
-    to such earlier versions then open nothing.
+    With `still_shown`, every text goes that no path leads to any more, but for those that it names: links to such
+    earlier versions then open nothing.
     """
-    cited = None if still_cited is None else frozenset(still_cited)
     with store.lock(collection) as lease:
-        number, dropped = ride_out(lambda: _rebuild(store, collection, lease, cited))
+        number, dropped = ride_out(lambda: _rebuild(store, collection, lease, families, still_shown))
         remove_old_generations(store.index_root(collection), number, keep=1)
         return Compacted(number, dropped)
 
@@ -60,29 +65,31 @@ def reclaim_space(engine: Engine) -> None:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
 
-def _rebuild(store: Store, collection: str, lease: WriteLease, cited: frozenset[int] | None) -> tuple[int, int]:
+def _rebuild(
+    store: Store, collection: str, lease: WriteLease, families: FamilySettings, still_shown: StillShown | None
+) -> tuple[int, int]:
     with store.sessions() as session:
         row = catalog.find_collection(session, collection)
         if row is None:
             raise SourceProblem(f"there is no collection {collection!r}")
-        published = _publish(store, session, row)
+        published = _publish(store, session, row, families)
         # From here on the transaction writes, and others have to wait: everything slow lies behind.
         lease.confirm(session)
         catalog.name_generation(row, published.number, published.manifest_sha256, row.embedder, previous=None)
         catalog.retire_unreferenced(session, row.id)
-        orphans = set() if cited is None else _orphans(session, row.id) - cited
+        orphans = set() if still_shown is None else _orphans(session, row.id) - still_shown(session, collection)
         for batch in catalog.batches(sorted(orphans)):
             session.execute(delete(Content).where(Content.id.in_(batch)))
         session.commit()
         return published.number, len(orphans)
 
 
-def _publish(store: Store, session: Session, row: Collection) -> Published:
+def _publish(store: Store, session: Session, row: Collection, families: FamilySettings) -> Published:
     contents = {state.content_id for state in catalog.current_documents(session, row.id).values()}
     total = len(catalog.chunk_ids_of(session, contents))
     rows = lambda: catalog.read_chunks(session, contents)  # noqa: E731
     changes = Changes(rows, set(), rows, total)
-    return publish(store.index_root(row.name), row.generation, row.embedder, changes, from_scratch=True)
+    return publish(store.index_root(row.name), row.generation, row.embedder, changes, families, from_scratch=True)
 
 
 def _orphans(session: Session, collection_id: int) -> set[int]:

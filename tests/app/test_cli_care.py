@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from indexer.check import check, check_database
+from indexer.families import FamilySettings
+from indexer.generation import Published, publish
 from indexer.ingest import IngestSettings, Store, ingest
 from indexer.repair import compact, reclaim_space
 from tests.app.conftest import ENGLISH, Shell
@@ -168,6 +170,37 @@ def test_old_versions_go_if_told_so_unless_an_answer_cites_them(shell: Shell, mu
     assert findings(shell) == []
 
 
+def test_a_passage_that_a_kept_answer_only_showed_stays_too(shell: Shell, much_changed: Path) -> None:
+    asked = json.loads(shell.run("ask", "What is the rule about lost umbrellas in Osaka?", "--json").stdout)
+    shown = {p["document_id"] for p in asked["passages"] if "umbrellas" in p["text"]}
+    assert shown
+    with database(shell) as connection:
+        connection.execute("UPDATE answers SET record = json_set(record, '$.citations', json('[]'))")
+    connection.close()
+    (much_changed / "rules.txt").write_text("The third version of the rules about umbrellas.")
+    assert shell.run("index", much_changed, "-c", "handbook").exit_code == 0
+    assert shell.run("compact", "-c", "handbook", "--old-versions").exit_code == 0
+    assert [stored(shell, f"{version} version") for version in ("first", "second", "third")] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("action", [("repair",), ("compact",), ("forget", "gone.txt")], ids=lambda action: action[0])
+def test_the_settings_of_the_index_reach_every_command_that_builds_one(
+    shell: Shell, documents: Path, write: Write, monkeypatch: pytest.MonkeyPatch, action: tuple[str, ...]
+) -> None:
+    gone = write("gone.txt", "Something about leave that goes.")
+    assert shell.run("index", documents, gone, "-c", "handbook").exit_code == 0
+    seen: list[FamilySettings] = []
+
+    def record(root: Path, *given: object, **named: bool) -> Published:
+        seen.extend(value for value in given if isinstance(value, FamilySettings))
+        return publish(root, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("indexer.repair.publish", record)
+    monkeypatch.setattr("indexer.forget.publish", record)
+    assert shell.run("--device", "cpu", *action, "-c", "handbook").exit_code == 0
+    assert seen == [FamilySettings(device="cpu")]
+
+
 def test_the_space_of_what_was_deleted_is_given_back(shell: Shell, much_changed: Path) -> None:
     (much_changed / "rules.txt").write_text("\n\n".join(f"Umbrella {n} is {'very ' * 100} wet." for n in range(300)))
     assert shell.run("index", much_changed, "-c", "handbook").exit_code == 0
@@ -195,7 +228,7 @@ def test_check_and_compact_work_on_both_databases(any_store: Store, folder: Path
         (folder / "rules.txt").write_text(text)
         ingest(any_store, HashEmbedder(), "team", [folder], IngestSettings())
     assert check_database(any_store) + check(any_store, "team") == []
-    assert compact(any_store, "team", ()).dropped == 1
+    assert compact(any_store, "team", lambda *_: set()).dropped == 1
     reclaim_space(any_store.sessions.kw["bind"])
     assert check(any_store, "team") == []
 
