@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.terminal import err, print_error
 from indexer.comparison import Failure, Report
-from indexer.errors import IndexBusy, SourceProblem
+from indexer.errors import IndexBusy, SourceProblem, StorageProblem
 
 _RETRY_SECONDS = 5.0
 
@@ -50,7 +50,7 @@ def _run_patiently(run: Callable[[], Report]) -> Report | None:
         except SourceProblem as error:
             print_error(error)
             return None
-        except (IndexBusy, DBAPIError) as error:
+        except (IndexBusy, StorageProblem, DBAPIError) as error:
             if str(error) != told:
                 print_error(error)
             told = str(error)

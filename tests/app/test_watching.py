@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from app import watching
 from app.watching import keep_indexing
 from indexer.comparison import Failure, Report
-from indexer.errors import EmbedderProblem, IndexBusy, SourceProblem
+from indexer.errors import EmbedderProblem, IndexBusy, SourceProblem, StorageProblem
 from tests.app.conftest import Shell
 
 Outcome = Report | Exception
@@ -64,8 +64,8 @@ def test_what_people_or_time_put_right_is_reported_and_waited_for(
 ) -> None:
     monkeypatch.setattr(watching, "_RETRY_SECONDS", 0.0)
     gone = OperationalError("SELECT", {}, Exception("server closed the connection"))
-    changed = Report(indexed=1)
-    shown = watched(UNCHANGED, SourceProblem("line 2: '['"), IndexBusy("busy"), IndexBusy("busy"), gone, changed)
+    full, changed = StorageProblem("no space left on device"), Report(indexed=1)
+    shown = watched(UNCHANGED, SourceProblem("line 2: '['"), IndexBusy("busy"), full, full, gone, changed)
     assert shown == [(UNCHANGED, True), (changed, False)]
     with pytest.raises(EmbedderProblem):
         watched(UNCHANGED, EmbedderProblem("the weights have changed"))
