@@ -104,11 +104,15 @@ def status(settings: Settings, as_json: bool) -> None:
         table.add_column(name, overflow="fold", no_wrap=name == "Dense index")
     for c in collections:
         counts = (str(c.documents), str(c.chunks), str(c.generation))
-        table.add_row(c.name, *counts, _index_of(c), c.embedder, c.indexed_at)
+        table.add_row(c.name, *counts, _index_of(c), _embedder_of(c), c.indexed_at)
     out.print(table if collections else "No collections yet: run `tenkyo index FOLDER`.")
     for c in collections:
         if c.problem:
             print_warning(c.problem)
+
+
+def _embedder_of(collection: CollectionModel) -> str:
+    return f"{collection.embedder}\n{collection.engine}" if collection.engine else collection.embedder
 
 
 def _index_of(collection: CollectionModel) -> str:

@@ -11,6 +11,7 @@ from app.errors import ConfigurationProblem
 from generator.backends.registry import EXTRACTIVE, BackendSettings
 from generator.llm import Deadlines, Sampling
 from generator.writer import WriterSettings
+from indexer.cpu_engine import COPIES
 from indexer.embedder import EMBEDDED_DEFAULT, EmbedderSettings
 from indexer.families import FamilySettings
 from indexer.ingest import IngestSettings
@@ -99,7 +100,7 @@ class Settings(BaseSettings):
             query_prompt=self.embedder_query_prompt,
             document_prompt=self.embedder_document_prompt,
             max_tokens=self.embedder_max_tokens,
-            converted=self.home / "models",
+            converted=self.data_folder() / COPIES,
         )
 
     def backend_settings(self) -> BackendSettings:
@@ -123,10 +124,14 @@ class Settings(BaseSettings):
             deadlines=Deadlines(self.llm_queue_seconds, self.llm_first_token_seconds, self.llm_answer_seconds),
         )
 
+    def family_settings(self) -> FamilySettings:
+        """How the dense index is built."""
+        return FamilySettings(device=self.device)
+
     def ingest_settings(self) -> IngestSettings:
         """What an indexing run needs to know."""
         return IngestSettings(
-            families=FamilySettings(device=self.device),
+            families=self.family_settings(),
             sandbox=SandboxSettings(seconds=self.reader_seconds, memory_bytes=self.reader_memory_mb << 20),
             max_file_bytes=self.max_file_mb << 20,
         )

@@ -123,6 +123,9 @@ class CollectionModel(BaseModel):
     generation: int
     index: list[SegmentModel] | None
     embedder: str
+    engine: Annotated[
+        str | None, Field(description="What runs the embedder on the CPU; null where that is not chosen yet.")
+    ]
     indexed_at: str | None
     problem: Annotated[str | None, Field(description="What is wrong with its index, and what to run.")]
 

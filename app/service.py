@@ -42,6 +42,7 @@ from generator.sentences import is_unspaced
 from generator.support import RuleVerifier
 from generator.writer import Writer
 from indexer.catalog import find_collection, hold_contents, unpack_layout
+from indexer.cpu_engine import COPIES, kept_engine
 from indexer.embedder import Embedder, SentenceTransformerEmbedder
 from indexer.errors import IndexDamaged
 from indexer.generation import unchecked_segments
@@ -260,6 +261,7 @@ class Service:
                     generation=row.generation,
                     index=_segments(self._store, row),
                     embedder=row.embedder,
+                    engine=kept_engine(self._store.home / COPIES, row.embedder),
                     indexed_at=row.indexed_at.isoformat(timespec="seconds") if row.indexed_at else None,
                     problem=problems.get(row.name),
                 )

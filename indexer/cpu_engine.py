@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Vectors = npt.NDArray[np.float32]
 
 _log = logging.getLogger(__name__)
+COPIES = "models"  # below the data folder
 _VERSION = 1
 _ABOUT, _MODEL, _WEIGHTS, _TOKENIZER = "about.json", "model.xml", "model.bin", "tokenizer.json"
 # 512 to 1,024 tokens stay in a core's cache: 10 % faster than 4,096.
@@ -83,6 +84,17 @@ def read_about(folder: Path) -> About | None:
         return None
 
 
+def copy_folder(models: Path, fingerprint: str) -> Path:
+    """Where the copy of the model with this fingerprint lies."""
+    return models / fingerprint.rpartition("@")[2]
+
+
+def kept_engine(models: Path, fingerprint: str) -> str | None:
+    """What runs this model on the CPU, for people; None if that has not been measured yet."""
+    about = read_about(copy_folder(models, fingerprint))
+    return about and (f"torch: {about.problem}" if about.problem else f"OpenVINO {about.precision}")
+
+
 class CpuEngine:
     """A converted copy, ready to embed. Safe to use from several threads."""
 
@@ -106,7 +118,14 @@ class CpuEngine:
         """The kept copy, made first where there is none for this machine. None where torch has to run the model."""
         about = read_about(folder)
         if about is None or about.made_for != _made_for() or not _is_whole(folder, about):
-            about = _make(folder, load(), prompts)
+            model = load()
+            try:
+                about = _make(folder, model, prompts)
+            except OSError as error:
+                _log.warning(
+                    "torch runs the embedding model, which is slower: no copy can be kept in %s: %s", folder, error
+                )
+                return None
         if about.problem is not None:
             _log.warning("torch runs the embedding model, which is slower: %s", about.problem)
             return None

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.batching import batches_by_length
-from indexer.cpu_engine import CpuEngine
+from indexer.cpu_engine import CpuEngine, copy_folder
 from indexer.errors import EmbedderProblem
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class SentenceTransformerEmbedder:
                 raise self._problem(error) from error
             tokenizer = Tokenizer.from_file(str(file))
         else:
-            tokenizer = self._model.tokenizer.backend_tokenizer
+            # A copy: the model sets padding and truncation in its own at each call, maybe in another thread.
+            tokenizer = Tokenizer.from_str(self._model.tokenizer.backend_tokenizer.to_str())
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
@@ -137,8 +138,8 @@ class SentenceTransformerEmbedder:
         s = self._settings
         if s.converted is None or s.device.startswith("cuda") or (s.device == "auto" and _has_cuda()):
             return None
-        name = self.fingerprint.rpartition("@")[2]
-        return CpuEngine.open(s.converted / name, lambda: self._model, (s.query_prompt, s.document_prompt))
+        folder = copy_folder(s.converted, self.fingerprint)
+        return CpuEngine.open(folder, lambda: self._model, (s.query_prompt, s.document_prompt))
 
     @cached_property
     def _pool(self) -> Any:

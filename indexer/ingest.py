@@ -263,7 +263,8 @@ def _publish(
                 all_rows=lambda: catalog.read_chunks(session, new),
                 total=len(catalog.chunk_ids_of(session, new)),
             )
-            previous = row.manifest_sha256
+            # A generation of another model could never stand in for this one.
+            previous = row.manifest_sha256 if row.embedder == embedder.fingerprint else None
             try:
                 published = publish(
                     root, row.generation, embedder.fingerprint, changes, families, from_scratch=from_scratch

@@ -159,6 +159,17 @@ def test_the_status_shows_every_collection(shell: Shell) -> None:
     assert f"Flat {segment['vectors']}" in table.stdout
 
 
+def test_the_status_shows_what_runs_the_embedder(shell: Shell) -> None:
+    assert json.loads(shell.run("status", "--json").stdout)[0]["engine"] is None
+    about = shell.home / "models" / "1" / "about.json"
+    about.parent.mkdir(parents=True)
+    about.write_text(json.dumps({"made_for": [], "precision": "int8"}))
+    assert json.loads(shell.run("status", "--json").stdout)[0]["engine"] == "OpenVINO int8"
+    assert "int8" in shell.run("status").stdout
+    about.write_text(json.dumps({"made_for": [], "problem": "no such operation"}))
+    assert json.loads(shell.run("status", "--json").stdout)[0]["engine"] == "torch: no such operation"
+
+
 def test_the_status_of_a_collection_whose_files_are_gone_says_so(shell: Shell, indexed_copy: Store) -> None:
     with indexed_copy.sessions.begin() as session:
         session.add(Collection(id=1, name="lost", embedder="e", generation=1))

@@ -174,6 +174,13 @@ def test_a_model_that_cannot_be_converted_stays_with_torch_and_says_why(
     assert "torch runs the embedding model" in caplog.text
 
 
+def test_a_folder_that_takes_no_copy_stays_with_torch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with caplog.at_level(logging.WARNING):
+        assert CpuEngine.open(tmp_path / "file" / "copy", lambda: None, (None, None)) is None  # type: ignore[arg-type, return-value]
+    assert "torch runs the embedding model" in caplog.text
+
+
 @pytest.mark.slow
 def test_a_copy_with_other_vectors_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LEAST_COSINE", dict.fromkeys(module._LEAST_COSINE, 1.1))
