@@ -221,9 +221,10 @@ class Service:
             if time.monotonic() >= self._retention_due:
                 self._retention_due = time.monotonic() + _RETENTION_SECONDS
                 forget_answers(session, datetime.now(UTC) - self._keep_answers)
-            if not hold_contents(session, sources):
-                record = withheld(record, datetime.now(UTC))  # forgotten while the answer was being made
-            store_answer(session, model.id, collection, record)
+            # Written before it is looked: SQLite lets nobody forget in between only if this transaction has written.
+            row = store_answer(session, model.id, collection, withheld(record, datetime.now(UTC)))
+            if hold_contents(session, sources):
+                row.record = record  # else a source was forgotten while the answer was being made
 
     def _resolve(self, collection: str | None) -> str:
         """The collection asked for; without one, the only one there is, else "default"."""

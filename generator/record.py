@@ -21,9 +21,12 @@ class AnswerRow(Base):
     record: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
-def store_answer(session: Session, answer_id: str, collection: str, record: dict[str, Any]) -> None:
+def store_answer(session: Session, answer_id: str, collection: str, record: dict[str, Any]) -> AnswerRow:
     """Adds a record; the caller commits."""
-    session.add(AnswerRow(id=answer_id, created_at=datetime.now(UTC), collection=collection, record=record))
+    row = AnswerRow(id=answer_id, created_at=datetime.now(UTC), collection=collection, record=record)
+    session.add(row)
+    session.flush()
+    return row
 
 
 def forget_answers(session: Session, before: datetime) -> None:

@@ -74,8 +74,8 @@ def _rebuild(
             raise SourceProblem(f"there is no collection {collection!r}")
         published = _publish(store, session, row, families)
         # From here on the transaction writes, and others have to wait: everything slow lies behind.
-        lease.confirm(session)
         catalog.name_generation(row, published.number, published.manifest_sha256, row.embedder, previous=None)
+        lease.confirm(session)
         catalog.retire_unreferenced(session, row.id)
         orphans = set() if still_shown is None else _orphans(session, row.id) - still_shown(session, collection)
         for batch in catalog.batches(sorted(orphans)):

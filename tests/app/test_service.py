@@ -1,15 +1,19 @@
 """The service behaves alike on SQLite and on PostgreSQL."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from app.schemas import AnswerModel
 from app.service import NotFound, Service
 from generator.errors import InvalidQuestion
 from generator.record import AnswerRow
+from indexer.catalog import hold_contents
 from indexer.ingest import IngestSettings, Store, ingest
 from retriever.errors import EmbedderMismatch, UnknownCollection
 from tests.app.conftest import DOCUMENTS, ENGLISH, JAPANESE, UNRELATED
@@ -204,3 +208,25 @@ def test_recorded_answers_are_kept_as_long_as_the_setting_says(any_store: Store,
     assert service.answer(recent).id == recent
     with pytest.raises(NotFound):
         service.answer(old)
+
+
+def test_nobody_can_forget_between_the_look_at_the_sources_and_the_record(
+    indexed_copy: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in the second answer of a minute, which deletes no old records."""
+    looked: list[bool] = []
+
+    def look(session: Session, contents: set[int]) -> bool:
+        with closing(sqlite3.connect(indexed_copy.home / "tenkyo.sqlite3", timeout=0)) as other:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("DELETE FROM contents")
+            other.rollback()
+        looked.append(hold_contents(session, contents))
+        return looked[-1]
+
+    monkeypatch.setattr("app.service.hold_contents", look)
+    service = open_service(indexed_copy)
+    for _ in range(2):
+        asked = service.ask(ENGLISH, None)
+        assert service.answer(asked.id).record["answer"] == asked.answer
+    assert looked == [True, True]
