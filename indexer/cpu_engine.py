@@ -92,7 +92,9 @@ def copy_folder(models: Path, fingerprint: str) -> Path:
 def kept_engine(models: Path, fingerprint: str) -> str | None:
     """What runs this model on the CPU, for people; None if that has not been measured yet."""
     about = read_about(copy_folder(models, fingerprint))
-    return about and (f"torch: {about.problem}" if about.problem else f"OpenVINO {about.precision}")
+    if about is None:
+        return None
+    return f"torch: {about.problem}" if about.problem else f"OpenVINO {about.precision}"
 
 
 class CpuEngine:

@@ -1,6 +1,7 @@
 """`tenkyo index`, `status`, `repair` and `db upgrade`: what they print, and their exit codes."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from sqlalchemy import URL
 
 from app.database import head_revision
 from indexer.catalog import collection_id
+from indexer.embedder import Vectors
+from indexer.errors import EmbedderProblem
 from indexer.identity import format_id
 from indexer.ingest import Store
 from indexer.tables import Collection
@@ -145,6 +148,21 @@ def test_two_runs_on_one_collection_do_not_mix(shell: Shell, documents: Path) ->
             assert result.exit_code == 5
             assert "another process is indexing" in result.stderr
         assert shell.run("ask", ENGLISH).exit_code == 0, "reading goes on"
+
+
+def test_a_model_that_fails_beside_the_reading_ends_the_run_with_its_reason(
+    shell: Shell, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It embeds in a thread of its own; what was served is served."""
+
+    def fail(_: object) -> Vectors:
+        raise EmbedderProblem("the weights have gone: set TENKYO_EMBEDDER")
+
+    monkeypatch.setattr(shell.embedder, "embed_documents", fail)
+    result = shell.run("index", folder, "-c", "handbook")
+    assert (result.exit_code, "the weights have gone" in result.stderr) == (5, True)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("embed")]
+    assert json.loads(shell.run("status", "--json").stdout)[0]["generation"] == 1
 
 
 def test_the_status_shows_every_collection(shell: Shell) -> None:

@@ -28,6 +28,7 @@ def test_of_a_large_family_nothing_stays_either(store: Store, tmp_path: Path) ->
         chunk_id, vector = session.execute(
             select(Chunk.id, Chunk.embedding).where(Chunk.text.contains("zanzibarine"))
         ).one()
+    assert vector is not None
     half = np.frombuffer(vector, dtype=np.float32).astype("<f2").tobytes()
     needles: list[str | bytes] = [SECRET, vector, half, int(chunk_id).to_bytes(8, "little")]
     write(root, fourth="A fourth text, which makes another generation.")
