@@ -54,6 +54,7 @@ _PROBES = (
     "  Leading spaces, UPPER CASE & a number: 3.14159  ",
     "x",
 )
+_ABANDONED_SECONDS = 3600
 _TIMED_SHAPE = (4, 128)
 
 
@@ -214,6 +215,9 @@ def _sha256(file: Path) -> str:
 def _make(folder: Path, model: "SentenceTransformer", prompts: tuple[str | None, str | None]) -> About:
     """Converts into a folder beside `folder`, then renames: a run that dies leaves nothing half-written."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.parent.glob(".converting-*"):  # of a run that was killed; one at work is younger
+        if time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS:
+            shutil.rmtree(leftover, ignore_errors=True)
     made = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
     try:
         try:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -172,6 +173,15 @@ def test_a_model_that_cannot_be_converted_stays_with_torch_and_says_why(
     monkeypatch.undo()
     assert CpuEngine.open(copy_in(tmp_path), never, (None, None)) is None  # type: ignore[arg-type]
     assert "torch runs the embedding model" in caplog.text
+
+
+def test_what_killed_conversions_left_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_convert", lambda *_: module.About(module._made_for(), "not in this test"))
+    for name in ("left", "at-work"):
+        (tmp_path / f".converting-{name}").mkdir()
+    os.utime(tmp_path / ".converting-left", (0, 0))
+    assert CpuEngine.open(tmp_path / "copy", lambda: None, (None, None)) is None  # type: ignore[arg-type, return-value]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".converting-at-work", "copy"]
 
 
 def test_a_folder_that_takes_no_copy_stays_with_torch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
