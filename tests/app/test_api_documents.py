@@ -38,9 +38,8 @@ def marked_text(page: str) -> list[str]:
 
 def test_collections_are_listed(client: FlaskClient) -> None:
     (collection,) = client.get("/collections").get_json()["collections"]
-    assert set(collection) == {"name", "documents", "chunks", "generation", "index", "embedder", "indexed_at"} | {
-        "problem"
-    }
+    named = {"name", "documents", "chunks", "generation", "index", "embedder", "engine", "indexed_at", "problem"}
+    assert set(collection) == named
     assert (collection["name"], collection["documents"]) == ("handbook", len(DOCUMENTS))
     assert re.match(r"\d{4}-\d\d-\d\dT", collection["indexed_at"])
 

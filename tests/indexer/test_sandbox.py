@@ -158,7 +158,7 @@ def test_a_file_that_never_ends_is_stopped_and_the_next_one_read() -> None:
 def test_a_file_that_needs_too_much_memory_is_given_up(mebibytes: int) -> None:
     with ReaderProcess(SandboxSettings(memory_bytes=256 * MIB)) as reader:
         with pytest.raises(UnreadableDocument, match="memory"):
-            reader.read("a.txt", "é ".encode() * (mebibytes * MIB // 3))
+            reader.read("a.txt", "é\n".encode() * (mebibytes * MIB // 3))
         assert reader.read("a.txt", b"words").text == "words"
 
 
