@@ -2,6 +2,7 @@
 
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import faiss
@@ -178,19 +179,20 @@ def test_another_kind_of_faiss_index_is_refused(tmp_path: Path) -> None:
         FaissSegments([tmp_path / "dense-x.faiss"], NONE)
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
     """No file may pass 100 kB, as if the disk were full: FAISS's own writer would say nothing."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)  # before pytest writes on, perhaps to a longer file
 
 
 @pytest.mark.parametrize("families", [SMALL, FamilySettings(flat_most=COUNT)], ids=["large", "flat"])
-@pytest.mark.usefixtures("small_disk")
 def test_a_full_disk_is_an_error(tmp_path: Path, families: FamilySettings) -> None:
-    with pytest.raises(OSError, match="too large"):
+    with pytest.raises(OSError, match="too large"), small_disk():
         write(tmp_path, IDS, VECTORS, families)
 
 
