@@ -93,7 +93,7 @@ class GateSettings:
     from words. The rule verifier gives that much to whole clauses alone. Chosen on training claims (docs/decisions.md).
     """
 
-    min_support: float = 0.5
+    min_support: float = 0.7
     min_support_reworded: float = 0.9
     candidates: int = 6
     same_subject: float = 0.5

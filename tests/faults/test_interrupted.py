@@ -62,8 +62,8 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, number: signal.
     home, documents = tmp_path / "home", write(tmp_path / "docs", **{f"f{i}": f"Text {i}." for i in range(6)})
     process = start(home, documents, 0.5)
     assert process.stderr is not None
-    seen = [process.stderr.readline() for _ in range(3)]
-    assert seen == ["embedding\n"] * 3
+    seen = [process.stderr.readline() for _ in range(4)]
+    assert seen == ["embedding\n"] * 4
     readers = readers_of(process.pid)
     assert readers
     os.killpg(process.pid, number)  # as a terminal does: to everything in the foreground
@@ -79,7 +79,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, number: signal.
     assert again.returncode == 0, stderr
     report: dict[str, Any] = json.loads(stdout)
     assert report["indexed"] == 6
-    assert report["embedded_chunks"] <= 4, "the first two had been stored"
+    assert report["embedded_chunks"] <= 5, "the first one had been stored: two batches may be under way"
 
 
 def assert_gone(processes: list[str]) -> None:
