@@ -125,7 +125,7 @@ def test_patience_has_an_end_and_nothing_stored_is_lost(
     outage.wait()
     embedder = HashEmbedder()
     assert counts(index(away_store, embedder, root, settings=ONE_AT_A_TIME)) == (5, 0, 0, 0)
-    assert embedder.embedded_texts == 3
+    assert 3 <= embedder.embedded_texts <= 4, "what was stored before is not embedded again; a batch may be under way"
     check_consistent(away_store, embedder, "common")
 
 
