@@ -13,7 +13,6 @@ bandwidth, where bandwidth is that of a copy measured here (a copy of n bytes mo
 
 import argparse
 import contextlib
-import platform
 import statistics
 import threading
 import time
@@ -25,6 +24,7 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, Qwen3Config
 
+from benchmarks.machine import describe_processor
 from generator.backends.batching import BatchSettings
 from generator.backends.loading import Loaded, ModelSettings, load, pick_device, pick_dtype
 from generator.backends.transformers import TransformersLLM, TransformersSettings
@@ -184,7 +184,7 @@ def device_name(device: torch.device) -> str:
     """The GPU's or the processor's name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    return f"{describe_processor()}, {torch.get_num_threads()} threads"
 
 
 def _loaded(arguments: argparse.Namespace) -> Loaded:

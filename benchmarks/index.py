@@ -8,7 +8,6 @@ process of its own, the others in environments of their own (benchmarks/peers/*.
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -18,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.machine import describe_processor
 from indexer.chunker import ChunkerSettings, chunk_document
 from indexer.embedder import EMBEDDED_DEFAULT, EmbedderSettings, SentenceTransformerEmbedder, _locate
 from indexer.readers import read_document
@@ -44,7 +44,7 @@ def main() -> None:
         bound = _gemm()
         commands = _commands(options.environments, options.peers, home)
         results = _run_all(commands, options.rounds, skip_bf16=options.skip_bf16)
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; {len(texts)} chunks, {tokens} tokens")
+    print(f"{describe_processor()}; {len(texts)} chunks, {tokens} tokens")
     print("measured GEMM bound: " + ", ".join(f"{name} {rate / 1e9:.0f} GOP/s" for name, rate in bound.items()))
     print(f"medians of {options.rounds} interleaved rounds\n")
     print("| | chunks/s | tokens/s | of fp32 bound | of int8 bound | peak memory |\n|---|---|---|---|---|---|")

@@ -1,6 +1,6 @@
 """The types of an answer. A claim is one sentence; nothing is shown that is not in a claim with citations."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
@@ -127,3 +127,22 @@ class Trace:
 def abstain(question: str, reason: Reason, passages: tuple[Passage, ...], timings_ms: Mapping[str, float]) -> Answer:
     """An answer that says only that there is none, and shows the nearest passages."""
     return Answer(Status.ABSTAINED, reason, question, (), (), passages, None, None, timings_ms)
+
+
+def cite(citations: list[Citation], passage: Passage, start: int, end: int, quote: str) -> Citation:
+    """The citation of these words among `citations`; a new one is appended. The same words have one number."""
+    content_id = passage.source.content_id
+    for known in citations:
+        if (known.passage.source.content_id, known.start, known.end) == (content_id, start, end):
+            return known
+    citations.append(Citation(len(citations) + 1, passage, start, end, quote))
+    return citations[-1]
+
+
+def total_timings(each: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Milliseconds by name, added up."""
+    total: dict[str, float] = {}
+    for timings in each:
+        for name, value in timings.items():
+            total[name] = total.get(name, 0.0) + value
+    return total

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from generator.answer import total_timings
 from generator.conversation import Turn, stand_alone_by_rule
 from generator.evidence import Sentence
 from generator.parts import split_parts
@@ -54,12 +55,9 @@ def join_found(question: str, found: Sequence[Found]) -> Found:
         return replace(found[0], question=question)
     passages: dict[int, Passage] = {}
     sentences: dict[tuple[int, int, int], tuple[float, float, Sentence]] = {}
-    timings: dict[str, float] = {}
     for f in found:
         for passage in f.retrieval.passages:
             passages.setdefault(passage.chunk_id, passage)
-        for name, value in f.retrieval.timings_ms.items():
-            timings[name] = timings.get(name, 0.0) + value
     order = {chunk_id: number for number, chunk_id in enumerate(passages)}
     for f in found:
         scores = zip(f.ranked.logits.tolist(), f.ranked.probabilities.tolist(), f.ranked.sentences, strict=True)
@@ -74,7 +72,7 @@ def join_found(question: str, found: Sequence[Found]) -> Found:
         passages=tuple(passages.values()),
         coverage=max(f.retrieval.coverage for f in found),
         rarity={term: value for f in found for term, value in f.retrieval.rarity.items()},
-        timings_ms=timings,
+        timings_ms=total_timings(f.retrieval.timings_ms for f in found),
     )
     scored = sorted(sentences.values(), key=lambda row: (row[2].rank, row[2].start))
     ranked = Ranked(

