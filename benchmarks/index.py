@@ -17,10 +17,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.chunks import chunks_by_file
 from benchmarks.machine import describe_processor
-from indexer.chunker import ChunkerSettings, chunk_document
 from indexer.embedder import EMBEDDED_DEFAULT, EmbedderSettings, SentenceTransformerEmbedder, _locate
-from indexer.readers import read_document
 
 PEERS = ("langchain", "llamaindex", "haystack", "txtai")
 _HERE = Path(__file__).parent / "peers"
@@ -62,11 +61,9 @@ def _prepare(source: Path, home: Path, most: int) -> tuple[list[str], int]:
     embedder = _embedder(home)
     embedder.embed_query("convert")
     texts: list[str] = []
-    for file in sorted(path for path in source.rglob("*.md")):
+    for file, chunks in chunks_by_file(source, lambda text: embedder.count_tokens([text])[0]):
         if most and len(texts) >= most:
             break
-        document = read_document(file.name, file.read_bytes())
-        chunks = chunk_document(document, lambda text: embedder.count_tokens([text])[0], ChunkerSettings())
         texts += [chunk.embedded_text for chunk in chunks]
         copy = home / "files" / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.chunker import ChunkerSettings, chunk_document
+from benchmarks.chunks import chunks_by_file
 from indexer.dense import Ids
 from indexer.embedder import Embedder, EmbedderSettings, SentenceTransformerEmbedder, Vectors
-from indexer.readers import read_document
 
 NOISE = 0.5
 _CHUNKS = 8704
@@ -95,11 +94,8 @@ def truth(real: Vectors, questions: Vectors, count: int, seed: int, cache: Path)
 
 def _chunks(data: Path, embedder: Embedder) -> Iterator[str]:
     """Every English chunk of the development data, and the passages that questions are about."""
-    settings = ChunkerSettings()
-    for file in sorted((data / "corpora").rglob("*.md")):
-        for chunk in chunk_document(
-            read_document(file.name, file.read_bytes()), lambda text: embedder.count_tokens([text])[0], settings
-        ):
+    for _, chunks in chunks_by_file(data / "corpora", lambda text: embedder.count_tokens([text])[0]):
+        for chunk in chunks:
             if embedder.coverage(chunk.text) >= 0.4:  # as the product does
                 yield chunk.embedded_text
     for name in ("train/qa_en", "train/qa_en_unanswerable", "dev/qa_en"):

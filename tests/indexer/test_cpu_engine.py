@@ -61,15 +61,17 @@ def test_vectors_are_those_of_torch(models: Path, by_torch: SentenceTransformerE
     assert converted._engine is not None
     got, wanted = converted.embed_documents(TEXTS), by_torch.embed_documents(TEXTS)
     assert np.linalg.norm(got, axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-5)
-    assert (got * wanted).sum(axis=1).min() > 0.995
+    assert (got * wanted).sum(axis=1).min() > 0.99
     assert got.dtype == np.float32
-    assert converted.embed_query(TEXTS[3]) @ by_torch.embed_query(TEXTS[3]) > 0.995
+    assert converted.embed_query(TEXTS[3]) @ by_torch.embed_query(TEXTS[3]) > 0.99
 
 
 @pytest.mark.slow
 def test_fp32_is_exact(tmp_path: Path, by_torch: SentenceTransformerEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where int8 would change the vectors, the copy has torch's own."""
-    monkeypatch.setattr(module, "_LEAST_COSINE", {**module._LEAST_COSINE, "int8": 1.1, "bf16": 1.1})
+    monkeypatch.setattr(
+        module, "_LEAST_COSINE", {**module._LEAST_COSINE, "static int8": 1.1, "dynamic int8": 1.1, "bf16": 1.1}
+    )
     converted = embedder_in(tmp_path)
     assert converted.embed_documents(TEXTS) == pytest.approx(by_torch.embed_documents(TEXTS), abs=1e-4)
     about = read_about(copy_in(tmp_path))
@@ -135,7 +137,7 @@ def test_a_damaged_copy_is_made_again(
     monkeypatch.setattr(module, "_make", counted)
     vector = embedder_in(models).embed_query(TEXTS[1])
     assert made == [copy_in(models)]
-    assert vector @ by_torch.embed_query(TEXTS[1]) > 0.995
+    assert vector @ by_torch.embed_query(TEXTS[1]) > 0.99
 
 
 def test_a_flipped_bit_in_a_copy_is_seen(models: Path, tmp_path: Path) -> None:

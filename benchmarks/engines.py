@@ -1,0 +1,126 @@
+"""What may run the embedding model on a CPU: speed, and what it does to the vectors and to recall.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.engines --data DATA_FOLDER
+
+Speed is tokens per second of processor time, on one thread, over the chunks of corpora/fastapi-en, in interleaved
+rounds of which the best counts. Recall is that of the cosine alone, over the passages and questions of dev/qa_en.
+Nothing was chosen by these texts: ceilings and margin of static int8 were tried on train/qa_en.
+"""
+
+import argparse
+import gzip
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.chunks import chunks_by_file
+from benchmarks.machine import describe_processor
+from indexer.batching import batches_by_length
+from indexer.calibration import calibration_texts
+from indexer.cpu_engine import _BATCH_TOKENS, Vectors, _compile, _inputs, _unit, variants
+from indexer.embedder import EMBEDDED_DEFAULT, _locate
+
+Embed = Callable[[Sequence[str]], Vectors]
+
+
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    passages: list[str]
+    questions: list[str]
+    answered_by: list[int]
+
+
+def main() -> None:
+    """Prints one table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--chunks", type=int, default=400)
+    options = parser.parse_args()
+    engines, count = _engines()
+    files = chunks_by_file(options.data / "corpora" / "fastapi-en", count)
+    chunks = [chunk.embedded_text for _, some in files for chunk in some][: options.chunks]
+    tokens = sum(map(count, chunks)) + 2 * len(chunks)
+    print(f"{time.strftime('%Y-%m-%d')}, {describe_processor()}; {len(chunks)} chunks, {tokens} tokens")
+    seconds = dict.fromkeys(engines, float("inf"))
+    for _ in range(options.rounds):
+        for name, embed in engines.items():
+            started = time.process_time()
+            embed(chunks)
+            seconds[name] = min(seconds[name], time.process_time() - started)
+    asked = _load(options.data / "dev" / "qa_en.jsonl.gz")
+    exact = engines["torch fp32"](asked.passages)
+    print("| engine | tokens/s | least, mean cosine | recall@1 | @5 | @10 |\n|---|---|---|---|---|---|")
+    for name, embed in engines.items():
+        passages = embed(asked.passages)
+        cosines = (passages * exact).sum(axis=1)
+        recall = _recall(passages, embed(asked.questions), np.array(asked.answered_by))
+        shown = " | ".join(f"{value:.4f}" for value in recall)
+        print(
+            f"| {name} | {tokens / seconds[name]:.0f} | {cosines.min():.4f}, {cosines.mean():.4f} | {shown} |",
+            flush=True,
+        )
+
+
+def _engines() -> tuple[dict[str, Embed], Callable[[str], int]]:
+    """By name, each on one thread; and what counts the tokens of a text."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(_locate(EMBEDDED_DEFAULT)), device="cpu")
+    tokenizer = type(model.tokenizer.backend_tokenizer).from_str(model.tokenizer.backend_tokenizer.to_str())
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(model.max_seq_length)
+
+    def by_torch(texts: Sequence[str]) -> Vectors:
+        vectors: Vectors = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return vectors
+
+    def ids(texts: Sequence[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
+
+    engines: dict[str, Embed] = {"torch fp32": by_torch}
+    graphs = variants(model, [_inputs([row]) for row in ids(calibration_texts())])
+    for name, graph in graphs.items():
+        engines[f"OpenVINO, {name}"] = _by_openvino(graph, name, ids)
+    return engines, lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _by_openvino(graph: object, name: str, ids: Callable[[Sequence[str]], list[list[int]]]) -> Embed:
+    request = _compile(graph, name).create_infer_request()  # one request runs on one thread
+
+    def embed(texts: Sequence[str]) -> Vectors:
+        rows = ids(texts)
+        out: dict[int, Vectors] = {}
+        for batch in batches_by_length([len(row) for row in rows], _BATCH_TOKENS):
+            out.update(zip(batch, _unit(request.infer(_inputs([rows[i] for i in batch]))[0]), strict=True))
+        return np.stack([out[i] for i in range(len(rows))])
+
+    return embed
+
+
+def _load(file: Path) -> _Questions:
+    passages: dict[str, int] = {}
+    asked: list[tuple[str, int]] = []
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        for record in map(json.loads, lines):
+            number = passages.setdefault(record["passage"], len(passages))
+            if record["answerable"]:
+                asked.append((record["question"], number))
+    return _Questions(list(passages), [question for question, _ in asked], [number for _, number in asked])
+
+
+def _recall(
+    passages: Vectors, questions: Vectors, answered_by: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+) -> list[float]:
+    cosines = questions @ passages.T
+    right = cosines[np.arange(len(questions)), answered_by]
+    rank = (cosines > right[:, None]).sum(axis=1)
+    return [float((rank < k).mean()) for k in (1, 5, 10)]
+
+
+if __name__ == "__main__":
+    main()
