@@ -3,17 +3,20 @@
     OMP_NUM_THREADS=1 python -m benchmarks.engines --data DATA_FOLDER
 
 Speed is tokens per second of processor time, on one thread, over the chunks of corpora/fastapi-en, in interleaved
-rounds of which the best counts. Recall is that of the cosine alone, over the passages and questions of dev/qa_en.
-Nothing was chosen by these texts: ceilings and margin of static int8 were tried on train/qa_en.
+rounds of which the best counts; --profile says where it goes instead. Recall is that of the cosine alone, over the
+passages and questions of dev/qa_en. Nothing was chosen by these texts: ceilings and margin of static int8 were tried
+on train/qa_en.
 """
 
 import argparse
 import gzip
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +28,7 @@ from indexer.cpu_engine import _BATCH_TOKENS, Vectors, _compile, _inputs, _unit,
 from indexer.embedder import EMBEDDED_DEFAULT, _locate
 
 Embed = Callable[[Sequence[str]], Vectors]
+Tokenize = Callable[[Sequence[str]], list[list[int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--chunks", type=int, default=400)
+    parser.add_argument(
+        "--profile", action="store_true", help="shares of each engine's kinds of work, and nothing else"
+    )
     options = parser.parse_args()
+    if options.profile:
+        _profile()
+        return
     engines, count = _engines()
     files = chunks_by_file(options.data / "corpora" / "fastapi-en", count)
     chunks = [chunk.embedded_text for _, some in files for chunk in some][: options.chunks]
@@ -68,28 +78,49 @@ def main() -> None:
 
 def _engines() -> tuple[dict[str, Embed], Callable[[str], int]]:
     """By name, each on one thread; and what counts the tokens of a text."""
+    model, ids = _model()
+
+    def by_torch(texts: Sequence[str]) -> Vectors:
+        vectors: Vectors = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return vectors
+
+    engines: dict[str, Embed] = {"torch fp32": by_torch}
+    for name, graph in _graphs(model, ids).items():
+        engines[f"OpenVINO, {name}"] = _by_openvino(graph, name, ids)
+    return engines, lambda text: len(ids([text])[0]) - 2
+
+
+def _model() -> tuple[Any, Tokenize]:
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(_locate(EMBEDDED_DEFAULT)), device="cpu")
     tokenizer = type(model.tokenizer.backend_tokenizer).from_str(model.tokenizer.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.enable_truncation(model.max_seq_length)
-
-    def by_torch(texts: Sequence[str]) -> Vectors:
-        vectors: Vectors = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
-        return vectors
-
-    def ids(texts: Sequence[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
-
-    engines: dict[str, Embed] = {"torch fp32": by_torch}
-    graphs = variants(model, [_inputs([row]) for row in ids(calibration_texts())])
-    for name, graph in graphs.items():
-        engines[f"OpenVINO, {name}"] = _by_openvino(graph, name, ids)
-    return engines, lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+    return model, lambda texts: [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
 
 
-def _by_openvino(graph: object, name: str, ids: Callable[[Sequence[str]], list[list[int]]]) -> Embed:
+def _graphs(model: Any, ids: Tokenize) -> dict[str, Any]:
+    return variants(model, [_inputs([row]) for row in ids(calibration_texts())])
+
+
+def _profile() -> None:
+    """Prints the kinds of work that take most of each engine's time: 8 texts of 128 tokens, the least of ten runs."""
+    inputs = _inputs([[1] * 128] * 8)
+    for name, graph in _graphs(*_model()).items():
+        request = _compile(graph, name, {"PERF_COUNT": "YES"}).create_infer_request()
+        least: Counter[str] = Counter()
+        for _ in range(10):
+            request.infer(inputs)
+            run: Counter[str] = Counter()
+            for node in request.profiling_info:
+                run[f"{node.node_type} ({node.exec_type})"] += node.real_time.total_seconds()
+            least = run if not least or run.total() < least.total() else least
+        shares = ", ".join(f"{kind} {value / least.total():.0%}" for kind, value in least.most_common(8))
+        print(f"{name}: {1024 / least.total():.0f} tokens/s; {shares}", flush=True)
+
+
+def _by_openvino(graph: object, name: str, ids: Tokenize) -> Embed:
     request = _compile(graph, name).create_infer_request()  # one request runs on one thread
 
     def embed(texts: Sequence[str]) -> Vectors:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -174,9 +175,9 @@ class CpuEngine:
             return self._requests.get()
 
 
-def _compile(model: Any, precision: str) -> Any:
+def _compile(model: Any, precision: str, more: Mapping[str, str] = MappingProxyType({})) -> Any:
     settings = {"PERFORMANCE_HINT": "THROUGHPUT", "CPU_RUNTIME_CACHE_CAPACITY": _SHAPES_KEPT, **_SETTINGS[precision]}
-    return openvino().Core().compile_model(model, "CPU", settings)
+    return openvino().Core().compile_model(model, "CPU", {**settings, **more})
 
 
 def _made_for() -> list[str]:
