@@ -196,6 +196,21 @@ def test_a_full_disk_is_an_error(tmp_path: Path, families: FamilySettings) -> No
         write(tmp_path, IDS, VECTORS, families)
 
 
+@pytest.mark.parametrize("device", ["auto", "cuda", "cuda:1"])
+def test_a_gpu_that_fails_leaves_the_work_to_the_processor(
+    tmp_path: Path, device: str, large: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(_resources: object, number: int, _index: object) -> None:
+        raise RuntimeError(f"Failed to cudaMalloc 1610612736 bytes on device {number}")
+
+    monkeypatch.setattr("faiss.get_num_gpus", lambda: 1)
+    monkeypatch.setattr("faiss.StandardGpuResources", object, raising=False)
+    monkeypatch.setattr("faiss.index_cpu_to_gpu", full, raising=False)
+    file = write(tmp_path, IDS, VECTORS, FamilySettings(flat_most=300, device=device))
+    assert file.read_bytes() == large.read_bytes()
+    assert f"Failed to cudaMalloc 1610612736 bytes on device {int(device == 'cuda:1')}" in caplog.text
+
+
 @pytest.mark.gpu
 def test_what_a_gpu_has_clustered_is_served_by_the_processor(tmp_path: Path) -> None:
     if not getattr(faiss, "get_num_gpus", int)():
