@@ -58,8 +58,8 @@ def some(share: float, seed: int) -> Ids:
 def test_size_decides_the_family(large: Path, flat: Path) -> None:
     assert Segment(flat, NONE).family == "Flat"
     assert Segment(large, NONE).family == "IVF-RaBitQ"
-    assert FamilySettings().flat_most == 100_000
-    assert (lists(100_001), lists(1_000_000)) == (632, 2000)
+    assert FamilySettings().flat_most == 30_000
+    assert (lists(30_001), lists(1_000_000)) == (346, 2000)
 
 
 def test_flat_is_exact(flat: Path) -> None:
