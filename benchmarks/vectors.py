@@ -73,7 +73,7 @@ def truth(real: Vectors, questions: Vectors, count: int, seed: int, cache: Path)
     """A file of `count` perturbed copies, and for each question the positions of the 200 nearest, best first."""
     file = cache / f"copies-{seed}-{count}.npy"
     nearest_file = cache / f"nearest-{seed}-{count}.npy"
-    if not nearest_file.exists():
+    if not (nearest_file.exists() and file.exists()):
         vectors = np.lib.format.open_memmap(file, "w+", np.float32, (count, real.shape[1]))
         scores = np.full((len(questions), _NEAREST), -np.inf, dtype=np.float32)
         nearest = np.zeros((len(questions), _NEAREST), dtype=np.int64)

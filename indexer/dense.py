@@ -86,7 +86,7 @@ class Segment:
         if isinstance(index, faiss.IndexIVF):
             self._index, self._owner = index, index
             ids = _mapped(ids_file(file))
-            self._vectors: _Rows | Vectors = _Rows(vectors_file(file))
+            self._vectors: Rows | Vectors = Rows(vectors_file(file))
             self._order = None
         else:
             self._index, self._owner = faiss.downcast_index(index.index), index  # which frees it when it goes
@@ -163,7 +163,7 @@ class Segment:
         return (Hit(int(i), float(s)) for i, s in zip(ids, scores[best], strict=True))
 
 
-class _Rows:
+class Rows:
     """The rows of an array file, read where they are wanted: a map of it would be resident nearly whole before long."""
 
     def __init__(self, file: Path) -> None:

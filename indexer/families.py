@@ -5,6 +5,7 @@ the files. Building uses every core, and the GPU for clustering where there is o
 """
 
 import hashlib
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from indexer.dense import Ids, ids_file, vectors_file
 from indexer.embedder import Vectors
 
+_log = logging.getLogger(__name__)
 _AT_ONCE = 32_768
 _TRAINING_ROUNDS = 6
 _TRAINING_POINTS = 30  # per list
@@ -30,7 +32,7 @@ _QUERY_BITS = 4
 class FamilySettings:
     """Above `flat_most` vectors a segment gets inverted lists. `device`: auto, cpu or cuda; for building only."""
 
-    flat_most: int = 100_000
+    flat_most: int = 30_000
     device: str = "auto"
 
 
@@ -127,6 +129,18 @@ def _write_large(file: Path, ids: Ids, vectors: SortedVectors, settings: FamilyS
 
 def _build(vectors: SortedVectors, count: int, settings: FamilySettings) -> "faiss.IndexIVF":
     """Clusters, assigns, encodes. The first two are nearly all of the work, and run on the GPU if there is one."""
+    flat = faiss.IndexFlatIP(vectors.spooled.shape[1])
+    if settings.device != "cpu" and faiss.get_num_gpus():
+        number = int(settings.device.partition(":")[2] or 0)
+        try:
+            return _build_by(faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), number, flat), vectors, count)
+        except RuntimeError as error:  # of FAISS: no memory left beside the models, no such GPU
+            _log.warning("the dense index is clustered on the processor, as the GPU failed: %s", error)
+    return _build_by(flat, vectors, count)
+
+
+def _build_by(nearest: "faiss.Index", vectors: SortedVectors, count: int) -> "faiss.IndexIVF":
+    """`nearest` is an empty index that finds the centroid of a vector."""
     dimensions = vectors.spooled.shape[1]
     sample = vectors.sample(_TRAINING_POINTS * count)
     clustering = faiss.Clustering(dimensions, min(count, len(sample)))
@@ -135,7 +149,6 @@ def _build(vectors: SortedVectors, count: int, settings: FamilySettings) -> "fai
     clustering.seed = _SEED
     clustering.min_points_per_centroid = 1
     clustering.max_points_per_centroid = _TRAINING_POINTS
-    nearest = _on_device(faiss.IndexFlatIP(dimensions), settings.device)
     clustering.train(sample, nearest)
     centroids = faiss.vector_to_array(clustering.centroids).reshape(-1, dimensions)
     coarse = faiss.IndexFlatIP(dimensions)
@@ -146,19 +159,12 @@ def _build(vectors: SortedVectors, count: int, settings: FamilySettings) -> "fai
     for at, block in vectors.blocks():
         positions = np.arange(at, at + len(block), dtype=np.int64)
         if isinstance(nearest, faiss.IndexFlat):
-            list_numbers = (block @ centroids.T).argmax(axis=1)  # twice as fast as FAISS's own search for one neighbour
+            list_numbers = (block @ centroids.T).argmax(axis=1)  # faster than FAISS's own search for one neighbour
         else:
             list_numbers = nearest.search(block, 1)[1][:, 0]
         arrays = (block, positions, np.ascontiguousarray(list_numbers, dtype=np.int64))
         index.add_core(len(block), *(faiss.swig_ptr(array) for array in arrays))
     return index
-
-
-def _on_device(index: "faiss.Index", device: str) -> "faiss.Index":
-    if device == "cpu" or not faiss.get_num_gpus():
-        return index
-    number = int(device.partition(":")[2] or 0)
-    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), number, index)
 
 
 def _write_index(file: Path, index: "faiss.Index") -> None:

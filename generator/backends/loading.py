@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from generator.llm import LLMUnavailable
+from indexer.device import missing_gpu
 
 _WEIGHTS = ("*.safetensors", "*.bin", "*.json", "*.model", "*.jinja")
 _SAMPLES = 64
@@ -80,8 +81,11 @@ def load(settings: ModelSettings) -> Loaded:
 
 
 def pick_device(name: str) -> str:
-    """The device for "auto": the GPU where there is one."""
+    """The device for "auto": the GPU where there is one. Raises LLMUnavailable for a GPU that cannot be used."""
     if name != "auto":
+        missing = missing_gpu(name)
+        if missing is not None:
+            raise LLMUnavailable(f"the language model cannot run on {name}: {missing}")
         return name
     if torch.cuda.is_available():
         return "cuda"
@@ -125,7 +129,7 @@ def _model(settings: ModelSettings, config: Any, device: str, dtype: torch.dtype
     except torch.OutOfMemoryError as error:
         raise LLMUnavailable(
             f"{settings.name!r} does not fit on {device}: {_first_line(error)} "
-            "Take a smaller model, or load this one with 8bit or 4bit quantization."
+            "Take a smaller model, or set TENKYO_LLM_QUANTIZATION to 8bit or 4bit."
         ) from error
     except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
         raise LLMUnavailable(f"cannot load the weights of {settings.name!r}: {_first_line(error)}") from error

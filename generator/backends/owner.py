@@ -250,4 +250,4 @@ class Owner:
 
 
 def _out_of_memory(error: torch.OutOfMemoryError) -> LLMUnavailable:
-    return LLMUnavailable(f"the language model is out of memory: {error}. Allow fewer rows or cache tokens.")
+    return LLMUnavailable(f"the language model is out of memory: {error}. Set TENKYO_LLM_SLOTS lower.")

@@ -58,8 +58,8 @@ def some(share: float, seed: int) -> Ids:
 def test_size_decides_the_family(large: Path, flat: Path) -> None:
     assert Segment(flat, NONE).family == "Flat"
     assert Segment(large, NONE).family == "IVF-RaBitQ"
-    assert FamilySettings().flat_most == 100_000
-    assert (lists(100_001), lists(1_000_000)) == (632, 2000)
+    assert FamilySettings().flat_most == 30_000
+    assert (lists(30_001), lists(1_000_000)) == (346, 2000)
 
 
 def test_flat_is_exact(flat: Path) -> None:
@@ -194,6 +194,21 @@ def small_disk() -> Iterator[None]:
 def test_a_full_disk_is_an_error(tmp_path: Path, families: FamilySettings) -> None:
     with pytest.raises(OSError, match="too large"), small_disk():
         write(tmp_path, IDS, VECTORS, families)
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda", "cuda:1"])
+def test_a_gpu_that_fails_leaves_the_work_to_the_processor(
+    tmp_path: Path, device: str, large: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(_resources: object, number: int, _index: object) -> None:
+        raise RuntimeError(f"Failed to cudaMalloc 1610612736 bytes on device {number}")
+
+    monkeypatch.setattr("faiss.get_num_gpus", lambda: 1)
+    monkeypatch.setattr("faiss.StandardGpuResources", object, raising=False)
+    monkeypatch.setattr("faiss.index_cpu_to_gpu", full, raising=False)
+    file = write(tmp_path, IDS, VECTORS, FamilySettings(flat_most=300, device=device))
+    assert file.read_bytes() == large.read_bytes()
+    assert f"Failed to cudaMalloc 1610612736 bytes on device {int(device == 'cuda:1')}" in caplog.text
 
 
 @pytest.mark.gpu
