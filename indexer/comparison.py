@@ -107,7 +107,8 @@ class Identifier:
         digest = hashlib.sha256(data).hexdigest()
         pipeline = self.pipeline_of(file.path)
         content = catalog.content_id(self.collection, pipeline, digest)
-        stamp = stamp_of(status) if is_settled(status, now) else None
+        settled = is_settled(max(status.st_mtime_ns, status.st_ctime_ns), now)
+        stamp = stamp_of(status) if settled else None
         return Identified(FileState(str(file.location), file.path, len(data), content, stamp), pipeline, digest, data)
 
     def unchanged(self, file: SourceFile, known: FileState | None, stored: Mapping[int, str]) -> FileState | None:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 # Linux flushes a mapped page within 35 s; network file systems may answer from a cache for as long.
-_SETTLED_NS = 60_000_000_000
+SETTLED_NS = 60_000_000_000
 
 
 def stamp_of(status: os.stat_result) -> str:
@@ -33,7 +33,7 @@ class FileClock:
 
     def __init__(self, probe: Path) -> None:
         try:
-            probe.touch()
+            os.utime(probe)
             there = probe.stat().st_ctime_ns
         except OSError:
             there = 0  # then no file is settled, and each is read again
@@ -45,6 +45,6 @@ class FileClock:
         return min(self._start + time.monotonic_ns() - self._since, time.time_ns())
 
 
-def is_settled(status: os.stat_result, hashed_from: int) -> bool:
-    """Whether every change since the moment `hashed_from` must show in the stamp."""
-    return max(status.st_mtime_ns, status.st_ctime_ns) + _SETTLED_NS <= hashed_from
+def is_settled(changed: int, hashed_from: int) -> bool:
+    """Whether a file that last changed at `changed` must show every change since it was hashed in its times."""
+    return changed + SETTLED_NS <= hashed_from

@@ -60,7 +60,7 @@ def test_a_change_that_shows_in_no_stat_is_found_by_checksum(
     shell: Shell, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("indexer.comparison.stamp_of", lambda _: "always the same")
-    monkeypatch.setattr("indexer.stamps._SETTLED_NS", 0)
+    monkeypatch.setattr("indexer.stamps.SETTLED_NS", 0)
     assert shell.run("index", folder, "-c", "team").exit_code == 0
     (folder / "expenses.txt").write_text("The limit for a hotel in London is 170 pounds a night.")
     seen = [

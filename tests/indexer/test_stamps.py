@@ -1,5 +1,6 @@
 """A file whose stat is that of its hashed bytes is not read again; whatever happens to a file, its change is seen."""
 
+import mmap
 import os
 import tempfile
 import time
@@ -45,7 +46,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if a minute had passed since the last change of any file."""
-    monkeypatch.setattr(stamps, "_SETTLED_NS", 0)
+    monkeypatch.setattr(stamps, "SETTLED_NS", 0)
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_a_file_that_was_changed_a_moment_ago_is_read_again_until_it_has_settled
     assert set(stored_stamps(any_store).values()) == {None}
     index(any_store, embedder, documents)
     assert len(reads) == 6
-    monkeypatch.setattr(stamps, "_SETTLED_NS", 0)
+    monkeypatch.setattr(stamps, "SETTLED_NS", 0)
     assert counts(index(any_store, embedder, documents)) == (0, 3, 0, 0)
     assert len(reads) == 9, "the first run that finds them settled remembers it"
     assert None not in stored_stamps(any_store).values()
@@ -117,7 +118,7 @@ def rewrite_in_secret(file: Path) -> None:
 
 
 def replace_by_rename(file: Path) -> None:
-    """By a file that is as old and as long to the nanosecond and the byte, and was there before."""
+    """By a file that is as long and as old to the nanosecond."""
     other = file.parent.parent / "prepared"
     other.write_text(NEW)
     before = file.stat()
@@ -132,8 +133,6 @@ def write_through_a_hard_link(file: Path) -> None:
 
 
 def write_through_a_mapping(file: Path) -> None:
-    import mmap
-
     with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 0) as mapped:
         mapped[:] = NEW.encode()
 
@@ -304,30 +303,32 @@ def test_a_clock_that_jumps_makes_no_file_older_than_it_is(
 ) -> None:
     wall = time.time_ns
     fresh = write(tmp_path, a=OLD) / "a.txt"
-    clock = FileClock(tmp_path / "probe") if when == "within the run" else None
+    probe = tmp_path / "probe"
+    probe.touch()
+    clock = FileClock(probe) if when == "within the run" else None
     monkeypatch.setattr("indexer.stamps.time.time_ns", lambda: wall() + offset)
-    clock = clock or FileClock(tmp_path / "probe")
+    clock = clock or FileClock(probe)
     assert clock.now() <= wall() + min(offset, 0)
-    assert not is_settled(fresh.stat(), clock.now())
+    assert not is_settled(fresh.stat().st_mtime_ns, clock.now())
 
 
 def test_the_time_of_the_file_system_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = FileClock(tmp_path / "probe")
     fresh = write(tmp_path, a=OLD) / "a.txt"
+    clock = FileClock(fresh)
     monotonic, wall = time.monotonic_ns, time.time_ns
     for seconds, expected in ((0, False), (50, False), (70, True)):
         monkeypatch.setattr("indexer.stamps.time.monotonic_ns", lambda s=seconds: monotonic() + s * 1_000_000_000)
         monkeypatch.setattr("indexer.stamps.time.time_ns", lambda s=seconds: wall() + s * 1_000_000_000)
-        assert is_settled(fresh.stat(), clock.now()) == expected
+        assert is_settled(fresh.stat().st_mtime_ns, clock.now()) == expected
     os.utime(fresh, (wall() / 1e9 + 1000,) * 2)
-    assert not is_settled(fresh.stat(), clock.now()), "a time that lies ahead is not past"
+    assert not is_settled(fresh.stat().st_mtime_ns, clock.now()), "a time that lies ahead is not past"
 
 
 def test_a_probe_that_cannot_be_touched_settles_nothing(tmp_path: Path) -> None:
     clock = FileClock(tmp_path / "absent" / "probe")
     old = write(tmp_path, a=OLD) / "a.txt"
     os.utime(old, (0, 0))
-    assert not is_settled(old.stat(), clock.now())
+    assert not is_settled(old.stat().st_mtime_ns, clock.now())
 
 
 def test_a_run_beside_a_wrong_clock_sees_every_change(
