@@ -72,7 +72,7 @@ def serve(settings: Settings) -> None:
 
     def load() -> Flask:
         try:
-            service = open_service(settings)
+            service = open_service(settings, every_byte=True)
         except KNOWN_ERRORS as error:
             print_error(error)
             raise SystemExit(LOAD_FAILED) from error

@@ -39,6 +39,7 @@ class _Job:
     as_json: bool
     rebuild: bool
     allow_empty: bool
+    checksum: bool
 
     def run(self, *, dry: bool = False) -> Report:
         with progress_bar(hidden=self.as_json) as bar:
@@ -61,6 +62,7 @@ class _Job:
             selection=self.selection,
             allow_empty=self.allow_empty,
             rebuild=self.rebuild,
+            checksum=self.checksum,
         )
 
     def _preview(self, progress: Progress) -> Preview:
@@ -75,6 +77,7 @@ class _Job:
             selection=self.selection,
             allow_empty=self.allow_empty,
             rebuild=self.rebuild,
+            checksum=self.checksum,
         )
 
     def print(self, report: Report) -> None:
@@ -94,6 +97,7 @@ class _Job:
 @click.option("--watch", is_flag=True, help="Go on, and index again with every change, until Ctrl-C.")
 @click.option("--rebuild", is_flag=True, help="Build anew, for example with another embedding model.")
 @click.option("--allow-empty", is_flag=True, help="Remove all documents if the folder is empty now.")
+@click.option("--checksum", is_flag=True, help="Compare files by content, not by size and times.")
 @command
 def index(
     settings: Settings,
@@ -106,6 +110,7 @@ def index(
     watch: bool,
     rebuild: bool,
     allow_empty: bool,
+    checksum: bool,
 ) -> None:
     """Index folders (or files). Exit code 3 if some files could not be read."""
     if watch and dry_run:
@@ -113,7 +118,7 @@ def index(
     selection = Selection(include, exclude)
     store = existing_store(settings) if dry_run else open_store(settings)
     embedder = SentenceTransformerEmbedder(settings.embedder_settings())
-    job = _Job(settings, store, embedder, collection, paths, selection, as_json, rebuild, allow_empty)
+    job = _Job(settings, store, embedder, collection, paths, selection, as_json, rebuild, allow_empty, checksum)
     if watch:
         _watch(job)
         return

@@ -50,7 +50,7 @@ from indexer.identity import format_id, parse_id
 from indexer.ingest import Store
 from indexer.tables import Chunk, Collection, Content, Document, Forgotten, Version
 from retriever.errors import EmbedderMismatch, UnknownCollection
-from retriever.search import Retriever
+from retriever.search import Retriever, RetrieverSettings
 
 DEFAULT_COLLECTION = "default"
 _RETENTION_SECONDS = 60.0
@@ -89,11 +89,17 @@ class Service:
     """Thread-safe; one per process."""
 
     def __init__(
-        self, store: Store, embedder: Embedder, answering: Answering | None = None, keep_answers_days: int = 90
+        self,
+        store: Store,
+        embedder: Embedder,
+        answering: Answering | None = None,
+        keep_answers_days: int = 90,
+        *,
+        every_byte: bool = True,
     ) -> None:
         self._store = store
         self._embedder = embedder
-        self._retriever = Retriever(store, embedder)
+        self._retriever = Retriever(store, embedder, RetrieverSettings(every_byte=every_byte))
         self._finder = Finder(self._retriever, embedder)
         self._answering = answering or Answering()
         self._keep_answers = timedelta(days=keep_answers_days)
@@ -371,16 +377,19 @@ def existing_store(settings: Settings) -> Store | None:
 
 
 def check_startable(settings: Settings) -> list[str]:
-    """Warnings. Raises what would keep the service from answering, without loading any model."""
+    """Warnings. Raises what would keep the service from answering, without loading any model or reading all files."""
     embedder = SentenceTransformerEmbedder(settings.embedder_settings())
-    return Service(open_store(settings), embedder).check_ready()
+    return Service(open_store(settings), embedder, every_byte=False).check_ready()
 
 
-def open_service(settings: Settings) -> Service:
-    """The service of the settings. Raises ConfigurationProblem, DatabaseProblem, EmbedderProblem or LLMUnavailable."""
+def open_service(settings: Settings, *, every_byte: bool = False) -> Service:
+    """The service of the settings; a server's checks every byte of the index when it is opened.
+
+    Raises ConfigurationProblem, DatabaseProblem, EmbedderProblem or LLMUnavailable.
+    """
     embedder = SentenceTransformerEmbedder(settings.embedder_settings())
     llm = open_backend(settings.backend_settings())
     prompts = load_prompts(settings.prompts)
     writer = Writer(llm, RuleVerifier(embedder), prompts, settings.writer_settings()) if llm else None
     answering = Answering(writer=writer, fallback=settings.llm_fallback)
-    return Service(open_store(settings), embedder, answering, settings.keep_answers_days)
+    return Service(open_store(settings), embedder, answering, settings.keep_answers_days, every_byte=every_byte)

@@ -5,7 +5,7 @@ Everything here takes a Session and leaves the transaction to its caller. Knows 
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 from sqlalchemy import ColumnElement, delete, exists, insert, select, update
@@ -24,12 +24,16 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What a run has found out about one file that it could read, or that was read before."""
+    """What a run has found out about one file that it could read, or that was read before.
+
+    The stamp is no part of what a file is: two states of the same content are equal.
+    """
 
     location: str
     path: str
     size: int
     content_id: int
+    stamp: str | None = field(default=None, compare=False)
 
 
 def collection_id(name: str) -> int:
@@ -111,20 +115,21 @@ def record_versions(session: Session, collection: int, states: Iterable[FileStat
             session.execute(insert(Version), new)
 
 
-def stored_contents(session: Session, collection: int) -> set[int]:
-    """Ids of the collection's contents that are stored with their chunks."""
+def stored_contents(session: Session, collection: int) -> dict[int, str]:
+    """The collection's contents that are stored with their chunks: the pipeline that made each, by id."""
     has_chunks = exists().where(Chunk.content_id == Content.id)
-    return set(session.scalars(select(Content.id).where(Content.collection_id == collection, has_chunks)))
+    found = select(Content.id, Content.pipeline).where(Content.collection_id == collection, has_chunks)
+    return {row.id: row.pipeline for row in session.execute(found)}
 
 
 def current_documents(session: Session, collection: int) -> dict[str, FileState]:
     """The documents of a collection by location."""
     rows = session.execute(
-        select(Document.location, Document.path, Document.size, Document.content_id).where(
+        select(Document.location, Document.path, Document.size, Document.content_id, Document.stamp).where(
             Document.collection_id == collection
         )
     )
-    return {row.location: FileState(row.location, row.path, row.size, row.content_id) for row in rows}
+    return {row.location: FileState(*row) for row in rows}
 
 
 def replace_documents(session: Session, collection: int, states: Iterable[FileState], removed: Iterable[str]) -> None:
@@ -142,6 +147,7 @@ def replace_documents(session: Session, collection: int, states: Iterable[FileSt
                 location=state.location,
                 path=state.path,
                 size=state.size,
+                stamp=state.stamp,
             )
         )
     session.flush()
@@ -150,6 +156,13 @@ def replace_documents(session: Session, collection: int, states: Iterable[FileSt
         .where(Content.collection_id == collection, Content.published.is_(False), _is_current())
         .values(published=True)
     )
+
+
+def remember_stamps(session: Session, collection: int, states: Iterable[FileState]) -> None:
+    """Takes over the stamps of documents that have not changed otherwise."""
+    rows = [{"id": stable_id("document", collection, state.location), "stamp": state.stamp} for state in states]
+    if rows:
+        session.execute(update(Document), rows)
 
 
 def retire_unreferenced(session: Session, collection: int) -> None:

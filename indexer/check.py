@@ -89,7 +89,7 @@ def _sql_problems(session: Session, row: Collection) -> list[str]:
     if len(lengths) > 1 or any(found % _FLOAT_BYTES for found in lengths):
         problems.append(f"the stored vectors have {len(lengths)} different lengths")
     current = {state.content_id for state in catalog.current_documents(session, row.id).values()}
-    if missing := len(current - catalog.stored_contents(session, row.id)):
+    if missing := len(current - catalog.stored_contents(session, row.id).keys()):
         problems.append(f"{missing} documents have no chunks")
     return problems
 

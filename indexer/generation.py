@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from indexer.families import AUTOMATIC, FamilySettings
 from indexer.identity import file_sha256
 from indexer.lexical import TantivyIndex, write_lexical
 from indexer.segments import Segments, next_segments
+from indexer.verified import Verified, forget_leftovers
 
 # 1 had Flat segments only.
 FORMAT = 2
@@ -89,16 +91,21 @@ def publish(
 ) -> Published:
     """Writes generation `current` + 1 below `root`; survives a crash at any point: until the rename, nothing counts.
 
-    It builds on the current generation unless `from_scratch`, after checking that one's files, and what it wrote must
-    open. Raises IndexDamaged if there is nothing sound to build on, StorageProblem if it cannot be written.
+    It builds on the current generation unless `from_scratch`, after checking that one's files (by their stat those that
+    were found whole not long ago), and what it wrote must open. Raises IndexDamaged if there is nothing sound to build
+    on, StorageProblem if it cannot be written.
     """
     base = generation_folder(root, current) if current and not from_scratch else None
     base_manifest = read_manifest(base, None) if base else None
+    verified = Verified(root)
     if base and base_manifest:
-        for file in damaged_files(base, base_manifest):
+        for file in damaged_files(base, base_manifest, verified.is_whole):
             raise FilesDamaged(f"{file} is missing or damaged")
     try:
-        return _write(root, current + 1, embedder, changes, families, base, base_manifest)
+        published = _write(root, current + 1, embedder, changes, families, base, base_manifest)
+        forget_leftovers(root)
+        verified.keep()
+        return published
     except OSError as error:
         raise StorageProblem(
             f"cannot write to {root}: {error.strerror or error}. What is published is served as before; make room or "
@@ -142,15 +149,28 @@ def _write(
     return Published(number, digest)
 
 
-def open_generation(root: Path, number: int, manifest_sha256: str, embedder: str) -> Generation:
-    """Opens a generation after checking every file. Raises IndexDamaged, if it is the files' fault FilesDamaged."""
+def open_generation(
+    root: Path, number: int, manifest_sha256: str, embedder: str, *, every_byte: bool = True
+) -> Generation:
+    """Opens a generation after checking every file. Raises IndexDamaged, if it is the files' fault FilesDamaged.
+
+    Without `every_byte` a file that was found whole not long ago, and has the same stat, is not hashed again.
+    """
     folder = generation_folder(root, number)
     manifest = read_manifest(folder, manifest_sha256)
     if manifest.embedder != embedder:
         raise IndexDamaged(f"generation {number} was built with {manifest.embedder}, SQL says {embedder}")
-    for file in damaged_files(folder, manifest):
+    verified = None if every_byte else Verified(root)
+    for file in damaged_files(folder, manifest, verified.is_whole if verified else _has_hash):
         raise FilesDamaged(f"{file} is missing or damaged")
-    return _load(folder, number, manifest)
+    if verified:
+        verified.keep()
+    try:
+        return _load(folder, number, manifest)
+    except IndexDamaged:
+        if every_byte:
+            raise
+        return open_generation(root, number, manifest_sha256, embedder)  # then reading it says which file it is
 
 
 def _load(folder: Path, number: int, manifest: Manifest) -> Generation:
@@ -167,12 +187,16 @@ def _dense(folder: Path, manifest: Manifest) -> FaissSegments:
     return FaissSegments([folder / name for name in manifest.segments], _read_deleted(folder))
 
 
-def damaged_files(folder: Path, manifest: Manifest) -> Iterator[Path]:
+def _has_hash(file: Path, sha256: str) -> bool:
+    return file_sha256(file) == sha256
+
+
+def damaged_files(folder: Path, manifest: Manifest, is_whole: Callable[[Path, str], bool]) -> Iterator[Path]:
     """Files that are missing, or not what was published. Raises IndexDamaged if one may not be read."""
     for name, (size, digest) in manifest.files.items():
         file = folder / name
         try:
-            if not file.is_file() or file.stat().st_size != size or file_sha256(file) != digest:
+            if not file.is_file() or file.stat().st_size != size or not is_whole(file, digest):
                 yield file
         except OSError as error:
             if error.errno not in _BROKEN:
@@ -222,7 +246,7 @@ def read_manifest(folder: Path, expected_sha256: str | None) -> Manifest:
 def _read_deleted(folder: Path) -> Ids:
     try:
         return np.asarray(np.load(folder / _DELETED, allow_pickle=False), dtype=np.int64)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TokenError) as error:
         raise IndexDamaged(f"{folder / _DELETED} cannot be read: {error}") from error
 
 

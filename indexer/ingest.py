@@ -21,9 +21,10 @@ from indexer.chunker import Chunk, ChunkerSettings, chunk_document
 from indexer.comparison import (
     Failure,
     Identified,
+    Identifier,
     Note,
     Report,
-    identify,
+    is_below,
     refuse_to_empty,
     refuse_to_mix,
     removed_locations,
@@ -34,11 +35,12 @@ from indexer.errors import EmbedderProblem, IndexDamaged, UnreadableDocument
 from indexer.families import FamilySettings
 from indexer.generation import Changes, publish, remove_old_generations
 from indexer.identity import format_id
-from indexer.lock import WriteLease, write_lock
+from indexer.lock import LOCK_FILE, WriteLease, write_lock
 from indexer.outage import ride_out
 from indexer.pipeline import Overlap
 from indexer.sandbox import ReaderProcess, SandboxSettings
 from indexer.selection import Selection
+from indexer.stamps import FileClock
 from indexer.tables import Collection, Content
 from indexer.walk import SourceFile, walk
 
@@ -70,6 +72,10 @@ class Store:
         """The folder of a collection's generations; named by id, as a name may not be a file name."""
         return self.home / "index" / format_id(catalog.collection_id(collection))
 
+    def clock(self, collection: str) -> FileClock:
+        """The time of the file system that holds the index; to be asked while the lock is held."""
+        return FileClock(self.index_root(collection) / LOCK_FILE)
+
     def lock(self, collection: str) -> AbstractContextManager[WriteLease]:
         """The right to change a collection, for one process at a time. Raises IndexBusy or StorageProblem."""
         return write_lock(self.sessions, self.index_root(collection), collection, catalog.collection_id(collection))
@@ -93,11 +99,13 @@ def ingest(
     selection: Selection | None = None,
     allow_empty: bool = False,
     rebuild: bool = False,
+    checksum: bool = False,
 ) -> Report:
     """Makes the collection's documents below `roots` what the folders hold now, as far as the selection takes it.
 
     What the selection leaves out goes from the collection too. `rebuild` allows another embedder than the collection
     was built with; the old index serves until the new one is published. `allow_empty` allows all documents to go.
+    Files whose stamps say that they are unchanged are not read, unless by `rebuild` or `checksum`.
     Raises SourceProblem, EmbedderProblem, IndexBusy or StorageProblem; each leaves the published index as it was. A
     damaged index is built anew from SQL.
     """
@@ -114,7 +122,7 @@ def ingest(
         if not allow_empty:
             refuse_to_empty(before, found.files, roots)
         run = _Run(store, embedder, collection, settings, keep_failed=not other_embedder)
-        after = run.read_files(found.files, before, progress)
+        after = run.read_files(found.files, before, progress, trust_stamps=not (checksum or rebuild))
         removed = removed_locations(before, after, roots)
         run.report.count(before, after, removed)
         run.report.skipped, run.report.excluded = found.skipped, found.excluded
@@ -141,11 +149,13 @@ class _Run:
         self._embedder = embedder
         self._collection = collection
         self._settings = settings
+        clock = store.clock(collection)
+        self._identifier = Identifier(collection, settings.max_file_bytes, settings.chunker, embedder, clock)
         self._keep_failed = keep_failed  # False where the earlier version has vectors of another model
         self._pending: list[_Pending] = []
 
     def read_files(
-        self, files: Sequence[SourceFile], before: dict[str, FileState], progress: Progress
+        self, files: Sequence[SourceFile], before: dict[str, FileState], progress: Progress, *, trust_stamps: bool
     ) -> dict[str, FileState]:
         """Reads what is new, stores it, and returns the state of every file; a failed one keeps its last state."""
         after: dict[str, FileState] = {}
@@ -157,11 +167,12 @@ class _Run:
                 progress(done, len(files), file.path)
                 location = str(file.location)
                 try:
-                    state = self._read(reader, file, stored)
+                    known = before.get(location) if trust_stamps else None
+                    state = self._identifier.unchanged(file, known, stored) or self._read(reader, file, stored)
                 except UnreadableDocument as error:
                     self.report.failed.append(Failure(file.path, str(error)))
                     if self._keep_failed:  # below it, if it is a folder that cannot be listed
-                        after.update({k: v for k, v in before.items() if Path(k).is_relative_to(file.location)})
+                        after.update({k: v for k, v in before.items() if is_below(k, location)})
                     continue
                 after[location] = state
                 if before.get(location) == state:
@@ -173,16 +184,15 @@ class _Run:
         progress(len(files), len(files), "")
         return after
 
-    def _read(self, reader: ReaderProcess, file: SourceFile, stored: set[int]) -> FileState:
-        settings = self._settings
-        found = identify(file, self._collection, settings.max_file_bytes, settings.chunker, self._embedder)
+    def _read(self, reader: ReaderProcess, file: SourceFile, stored: dict[int, str]) -> FileState:
+        found = self._identifier.identify(file)
         if found.state.content_id not in stored:
             document = reader.read(file.path, found.data)
             self.report.notes += [Note(file.path, note) for note in document.notes]
-            chunks = chunk_document(document, self._count_tokens, settings.chunker)
+            chunks = chunk_document(document, self._count_tokens, self._settings.chunker)
             self._pending.append(_Pending(found, document, chunks))
-            stored.add(found.state.content_id)
-            if sum(len(p.chunks) for p in self._pending) >= settings.batch_chunks:
+            stored[found.state.content_id] = found.pipeline
+            if sum(len(p.chunks) for p in self._pending) >= self._settings.batch_chunks:
                 self._hand_over()
         return found.state
 
@@ -255,6 +265,8 @@ def _publish(
         states = {**{k: v for k, v in before.items() if k not in gone}, **after}
         old, new = {s.content_id for s in before.values()}, {s.content_id for s in states.values()}
         changed = [state for location, state in after.items() if before.get(location) != state]
+        same = (state for location, state in after.items() if before.get(location) == state)
+        newly_stamped = [state for state in same if before[state.location].stamp != state.stamp]
         row = session.get_one(Collection, collection_id)
         if old != new or row.generation == 0 or from_scratch:
             changes = Changes(
@@ -277,6 +289,7 @@ def _publish(
         lease.confirm(session)
         row.indexed_at = datetime.now(UTC)
         catalog.replace_documents(session, collection_id, changed, gone)
+        catalog.remember_stamps(session, collection_id, newly_stamped)
         catalog.retire_unreferenced(session, collection_id)
         session.commit()
         remove_old_generations(root, row.generation)

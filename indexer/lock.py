@@ -24,6 +24,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from indexer.errors import IndexBusy, StorageProblem
 from indexer.tables import Lease
 
+LOCK_FILE = ".lock"  # in the index folder of a collection
+
 
 @dataclass(frozen=True, slots=True)
 class WriteLease:
@@ -45,7 +47,7 @@ def write_lock(sessions: sessionmaker[Session], root: Path, name: str, collectio
     with contextlib.ExitStack() as held:
         try:
             root.mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(root / ".lock").acquire(timeout=0))
+            held.enter_context(FileLock(root / LOCK_FILE).acquire(timeout=0))
         except Timeout:
             raise _busy(sessions, name, collection_id) from None
         except OSError as error:

@@ -1,4 +1,4 @@
-"""What an indexing run would do. Reads every file to know its content, and writes nothing at all."""
+"""What an indexing run would do. Reads the files that it would read, and writes nothing at all."""
 
 import time
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from indexer import catalog
 from indexer.catalog import FileState
-from indexer.comparison import Failure, Report, identify, refuse_to_empty, refuse_to_mix, removed_locations
+from indexer.comparison import Failure, Identifier, Report, is_below, refuse_to_empty, refuse_to_mix, removed_locations
 from indexer.embedder import Embedder
 from indexer.errors import UnreadableDocument
 from indexer.ingest import IngestSettings, Progress, Store, refuse_other_embedder
@@ -39,25 +39,28 @@ def preview(
     selection: Selection | None = None,
     allow_empty: bool = False,
     rebuild: bool = False,
+    checksum: bool = False,
 ) -> Preview:
     """What `ingest` would do with the same arguments; no store = there is no database yet. Raises what it would."""
     started = time.monotonic()
     catalog.check_collection_name(collection)
     found = walk(roots, [home], selection)
     report = Preview(skipped=found.skipped, excluded=found.excluded)
-    before = _documents_now(store, embedder, collection, report, rebuild=rebuild)
+    before, stored = _documents_now(store, embedder, collection, report, rebuild=rebuild)
     if rebuild:
         refuse_to_mix(before, roots)
     if not allow_empty:
         refuse_to_empty(before, found.files, roots)
     after: dict[str, FileState] = {}
+    identifier = Identifier(collection, settings.max_file_bytes, settings.chunker, embedder)
     for done, file in enumerate(found.files):
         progress(done, len(found.files), file.path)
         try:
-            state = identify(file, collection, settings.max_file_bytes, settings.chunker, embedder).state
+            known = None if checksum or rebuild else before.get(str(file.location))
+            state = identifier.unchanged(file, known, stored) or identifier.identify(file).state
         except UnreadableDocument as error:
             report.failed.append(Failure(file.path, str(error)))
-            after.update({k: v for k, v in before.items() if Path(k).is_relative_to(file.location)})
+            after.update({k: v for k, v in before.items() if is_below(k, str(file.location))})
             continue
         after[state.location] = state
         if before.get(state.location) == state:
@@ -74,15 +77,16 @@ def preview(
 
 def _documents_now(
     store: Store | None, embedder: Embedder, collection: str, report: Preview, *, rebuild: bool
-) -> dict[str, FileState]:
+) -> tuple[dict[str, FileState], dict[int, str]]:
+    """The documents by location, and the pipelines of the stored contents."""
     if store is None:
-        return {}
+        return {}, {}
     with store.sessions() as session:
         row = catalog.find_collection(session, collection)
         if row is None:
-            return {}
+            return {}, {}
         if row.generation and not rebuild:
             refuse_other_embedder(row, embedder)
         before = catalog.current_documents(session, row.id)
         report.chunks = len(catalog.chunk_ids_of(session, {state.content_id for state in before.values()}))
-    return before
+        return before, catalog.stored_contents(session, row.id)

@@ -61,6 +61,8 @@ class IgnoreFiles:
 
     def ignores(self, location: Path, *, folder: bool = False) -> bool:
         """Whether the file (or folder) is to be left out. Below an ignored folder nothing can be taken back."""
+        if not self._specs:
+            return False
         for above in location.parents:
             if spec := self._specs.get(above):
                 path = location.relative_to(above).as_posix()

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from indexer.errors import UnreadableDocument
+from indexer.stamps import stamp_of
 
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.05
 
 
-def read_stable(location: Path, limit: int, root: Path) -> bytes:
-    """The file's bytes, at most `limit`. Raises UnreadableDocument; also if the file changes under every attempt.
+def read_stable(location: Path, limit: int, root: Path) -> tuple[bytes, os.stat_result]:
+    """The file's bytes, at most `limit`, and its stat before the first was read.
+
+    Raises UnreadableDocument; also if the file changes under every attempt.
 
     What was a file below `root` when it was found may be a link or a pipe by now: only what lies there is read.
 
@@ -26,12 +29,12 @@ def read_stable(location: Path, limit: int, root: Path) -> bytes:
             with _open(location) as file:
                 if not _is_there(file.fileno(), location, root):
                     continue
-                before = _state(file.fileno())
+                before = os.fstat(file.fileno())
                 data = file.read(limit + 1)
                 if len(data) > limit:
                     raise UnreadableDocument(f"larger than {limit >> 20} MiB")
-                if _state(file.fileno()) == before and len(data) == before[0]:
-                    return data
+                if stamp_of(os.fstat(file.fileno())) == stamp_of(before) and len(data) == before.st_size:
+                    return data, before
         except OSError as error:
             raise UnreadableDocument(f"cannot be opened: {error.strerror}") from error
     raise UnreadableDocument("it changed while it was being read: run again when nothing writes to it any more")
@@ -49,8 +52,3 @@ def _is_there(descriptor: int, location: Path, root: Path) -> bool:
     if not real.is_relative_to(root):
         raise UnreadableDocument(f"it has become a link to a place that is not below {root}")
     return os.path.samestat(opened, real.stat())
-
-
-def _state(descriptor: int) -> tuple[int, ...]:
-    status = os.fstat(descriptor)
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino

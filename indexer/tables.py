@@ -61,7 +61,10 @@ class Content(Base):
 
 
 class Document(Base):
-    """A file: `location` is its absolute path, `path` its path below the folder that was indexed."""
+    """A file: `location` is its absolute path, `path` its path below the folder that was indexed.
+
+    `stamp` is what the file system said of it when it was hashed, null where that proves nothing (indexer/stamps.py).
+    """
 
     __tablename__ = "documents"
     __table_args__ = (UniqueConstraint("collection_id", "location"),)
@@ -72,6 +75,7 @@ class Document(Base):
     location: Mapped[str] = mapped_column(Text)
     path: Mapped[str] = mapped_column(Text)
     size: Mapped[int] = mapped_column(BigInteger)
+    stamp: Mapped[str | None] = mapped_column(Text)
 
     content: Mapped[Content] = relationship(back_populates="documents")
 

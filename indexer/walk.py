@@ -95,10 +95,12 @@ def _candidates(root: Path, barred: set[Path], selection: Selection) -> Iterator
         ]
         yield from [_Passed.EXCLUDED] * (len(visible) - len(subfolders))
         for name in sorted(names):
-            file = _source_file(resolved, here / name)
+            location = here / name
+            path = _relative(location, resolved)
+            file = _source_file(resolved, location, path)
             if file is None:
                 yield _Passed.SKIPPED
-            elif not selection.takes(_relative(here / name, resolved)) or ignored.ignores(here / name):
+            elif not selection.takes(path) or ignored.ignores(location):
                 yield _Passed.EXCLUDED
             else:
                 yield file
@@ -108,14 +110,13 @@ def _candidates(root: Path, barred: set[Path], selection: Selection) -> Iterator
         yield SourceFile(resolved, location, path, f"cannot be listed: {error.strerror}")
 
 
-def _source_file(root: Path, location: Path) -> SourceFile | None:
+def _source_file(root: Path, location: Path, path: str) -> SourceFile | None:
     if location.name.startswith(".") or reader_for(location.name) is None:
         return None
     if location.is_symlink() and not Path(os.path.realpath(location)).is_relative_to(root):
         return None
     if not location.is_file():
         return None
-    path = _relative(location, root)
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -30,9 +30,10 @@ from retriever.serving import OpenGenerations, Serving
 
 @dataclass(frozen=True, slots=True)
 class RetrieverSettings:
-    """`candidates` is how many chunks each index returns before fusion."""
+    """`candidates` is how many chunks each index returns before fusion; `every_byte`: see `open_generation`."""
 
     candidates: int = 200
+    every_byte: bool = True
     fusion: FusionSettings = field(default_factory=FusionSettings)
     passages: PassageSettings = field(default_factory=PassageSettings)
 
@@ -60,7 +61,7 @@ class Retriever:
         self._store = store
         self._embedder = embedder
         self._settings = settings or RetrieverSettings()
-        self._generations = OpenGenerations(store)
+        self._generations = OpenGenerations(store, every_byte=self._settings.every_byte)
 
     def retrieve(self, question: str, collection: str, path_glob: str | None = None) -> Retrieval:
         """Passages of the collection (and of paths that match the glob, if given).

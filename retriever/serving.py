@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.orm import Session
 
@@ -29,10 +30,11 @@ class Serving:
 
 
 class OpenGenerations:
-    """Thread-safe; one per process."""
+    """Thread-safe; one per process. Without `every_byte` files that were found whole not long ago count as whole."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, every_byte: bool = True) -> None:
         self._store = store
+        self._every_byte = every_byte
         self._open: dict[int, Serving] = {}
         self._locks: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
@@ -49,7 +51,11 @@ class OpenGenerations:
     def close(self, collection_id: int) -> None:
         """Forgets what is open, so that the next question opens it with all checks."""
         with self._locks[collection_id]:
+            self._every_byte = True
             self._open.pop(collection_id, None)
+
+    def _open_checked(self, root: Path, number: int, manifest_sha256: str, embedder: str) -> Generation:
+        return open_generation(root, number, manifest_sha256, embedder, every_byte=self._every_byte)
 
     def _open_newest(self, session: Session, row: Collection) -> Serving:
         while True:
@@ -57,7 +63,7 @@ class OpenGenerations:
             number, manifest = row.generation, row.manifest_sha256
             root = self._store.index_root(row.name)
             try:
-                return Serving(manifest, open_generation(root, number, manifest, row.embedder))
+                return Serving(manifest, self._open_checked(root, number, manifest, row.embedder))
             except IndexDamaged as error:
                 session.refresh(row)
                 if row.manifest_sha256 == manifest:
@@ -73,7 +79,7 @@ class OpenGenerations:
         try:
             if manifest is None:
                 raise damage
-            generation = open_generation(root, before, manifest, row.embedder)
+            generation = self._open_checked(root, before, manifest, row.embedder)
         except IndexDamaged as error:
             _log.error("collection %r cannot be served: %s", row.name, damage)
             if error is not damage and isinstance(error, FilesDamaged):

@@ -1,15 +1,18 @@
 """`tenkyo check` and `tenkyo compact`: what they find, what they leave, and their exit codes."""
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from indexer.catalog import collection_id
 from indexer.check import check, check_database
 from indexer.families import FamilySettings
 from indexer.generation import Published, publish
+from indexer.identity import file_sha256, format_id
 from indexer.ingest import IngestSettings, Store, ingest
 from indexer.repair import compact, reclaim_space
 from tests.app.conftest import ENGLISH, Shell
@@ -55,6 +58,36 @@ def test_damage_to_any_file_is_found_and_nothing_is_moved(shell: Shell) -> None:
         assert "run `tenkyo repair --collection handbook`" in finding["text"]
         file.write_bytes(sound)
     assert findings(shell) == []
+
+
+def test_a_question_does_not_hash_what_was_found_whole_but_a_check_does(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Path] = []
+
+    def hash_and_note(file: Path) -> str:
+        hashed.append(file)
+        return file_sha256(file)
+
+    for module in ("verified", "generation"):
+        monkeypatch.setattr(f"indexer.{module}.file_sha256", hash_and_note)
+    monkeypatch.setattr("indexer.stamps.SETTLED_NS", 0)
+    assert shell.run("ask", ENGLISH).exit_code == 0
+    assert hashed
+    hashed.clear()
+    assert shell.run("ask", ENGLISH).exit_code == 0
+    assert hashed == []
+    (vectors,) = (shell.home / "index").rglob("*.faiss")
+    data, before = bytearray(vectors.read_bytes()), vectors.stat()
+    data[len(data) // 2] ^= 4
+    with vectors.open("r+b") as out:
+        out.write(data)
+    assert "missing or damaged" in shell.run("status").stderr, "a write shows in the times"
+    folder = shell.home / "index" / format_id(collection_id("handbook"))
+    (folder / "damaged-00000001").rename(folder / "gen-00000001")
+    os.utime(vectors, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert shell.run("ask", ENGLISH).exit_code == 0, "what a disk spoils does not"
+    assert f"{vectors} is missing or damaged" in texts(shell)
 
 
 CHANGES: dict[str, tuple[str, str]] = {

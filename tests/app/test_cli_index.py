@@ -56,6 +56,22 @@ def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_indexed(shell
     assert "Failed" in table.stdout
 
 
+def test_a_change_that_shows_in_no_stat_is_found_by_checksum(
+    shell: Shell, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.comparison.stamp_of", lambda _: "always the same")
+    monkeypatch.setattr("indexer.stamps.SETTLED_NS", 0)
+    assert shell.run("index", folder, "-c", "team").exit_code == 0
+    (folder / "expenses.txt").write_text("The limit for a hotel in London is 170 pounds a night.")
+    seen = [
+        json.loads(shell.run("index", folder, "-c", "team", "--json", *more).stdout)[
+            "indexed" if run else "would_index"
+        ]
+        for run, *more in ((0, "--dry-run"), (1,), (0, "--dry-run", "--checksum"), (1, "--checksum"))
+    ]
+    assert seen == [[], 0, ["expenses.txt"], 1]
+
+
 def test_a_missing_folder_is_named(shell: Shell, tmp_path: Path) -> None:
     result = shell.run("index", tmp_path / "[bold]nowhere")
     assert (result.exit_code, result.stdout) == (2, "")

@@ -63,7 +63,7 @@ def test_an_index_of_another_format_is_refused_kept_and_built_anew(
     check_consistent(any_store, embedder, "common")
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_a_data_folder_of_an_older_version_goes_on_serving(
     tmp_path: Path, embedder: HashEmbedder, documents: Path, revision: str
 ) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import indexer.ingest
+import indexer.stamps
 from app.database import database_url, open_database
 from app.problems import KNOWN_ERRORS, message_of
 from indexer.ingest import IngestSettings, Store, ingest
@@ -73,6 +74,8 @@ def in_child(order: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Orders on standard input, answers on standard output."""
     indexer.ingest.ReaderProcess = ReaderInProcess  # type: ignore[attr-defined]
+    # Else nothing would be old enough here to be taken as unchanged, or as whole.
+    indexer.stamps.SETTLED_NS = 0
     for line in sys.stdin:
         sys.stdout.write(json.dumps(in_child(json.loads(line))) + "\n")
         sys.stdout.flush()

@@ -38,8 +38,9 @@ class Line:
         self.current = current
         return self.published
 
-    def open(self) -> Generation:
-        return open_generation(self.root, self.published.number, self.published.manifest_sha256, EMBEDDER)
+    def open(self, *, every_byte: bool = True) -> Generation:
+        number, manifest = self.published.number, self.published.manifest_sha256
+        return open_generation(self.root, number, manifest, EMBEDDER, every_byte=every_byte)
 
     @property
     def folder(self) -> Path:

@@ -72,8 +72,11 @@ def index(
     settings: IngestSettings = DEFAULTS,
     allow_empty: bool = False,
     rebuild: bool = False,
+    checksum: bool = False,
 ) -> Report:
-    return ingest(store, embedder, collection, roots, settings, allow_empty=allow_empty, rebuild=rebuild)
+    return ingest(
+        store, embedder, collection, roots, settings, allow_empty=allow_empty, rebuild=rebuild, checksum=checksum
+    )
 
 
 def counts(report: Report) -> tuple[int, int, int, int]:

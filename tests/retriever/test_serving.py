@@ -5,15 +5,17 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from indexer.errors import IndexDamaged
+from indexer.dense import FaissSegments, Hit
+from indexer.errors import FilesDamaged, IndexDamaged
 from indexer.families import FamilySettings
 from indexer.generation import Generation, open_generation
 from indexer.ingest import IngestSettings, Store
 from indexer.repair import repair
-from retriever.search import Retriever
+from retriever.search import Retriever, RetrieverSettings
 from tests.fakes import HashEmbedder
 from tests.indexer.ingesting import COLLECTION, index, retrieved, write
 
@@ -63,6 +65,51 @@ def test_vectors_that_are_lost_while_they_are_open_do_not_answer(
     assert (found.generation, "damaged" in (found.warning or "")) == (1, True)
     assert repair(store, COLLECTION) == 3
     assert retriever.retrieve("leave days", COLLECTION).warning is None
+
+
+def spoil_in_silence(file: Path, at: int) -> None:
+    """As a disk does: no time changes, and no length."""
+    before, data = file.stat(), bytearray(file.read_bytes())
+    data[at] ^= 4
+    with file.open("r+b") as out:
+        out.write(data)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_damage_that_shows_in_no_stat_is_set_aside_once_something_stumbles_over_it(
+    two_generations: Store, embedder: HashEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command takes what was found whole at its word, until it cannot be read or a question fails."""
+    monkeypatch.setattr("indexer.stamps.SETTLED_NS", 0)
+    once = RetrieverSettings(every_byte=False)
+    Retriever(two_generations, embedder, once).retrieve("leave", COLLECTION)
+    (vectors,) = (file for file in folder(two_generations, 2).glob("*.faiss") if file.stat().st_nlink == 1)
+    spoil_in_silence(vectors, vectors.stat().st_size // 2)
+    retriever = Retriever(two_generations, embedder, once)
+    assert retriever.retrieve("leave", COLLECTION).generation == 2
+    searching = FaissSegments.search
+
+    def stumble(self: FaissSegments, *arguments: Any) -> list[Hit]:
+        if any("gen-00000002" in str(segment.file) for segment in self.segments):
+            raise FilesDamaged("a block cannot be read")
+        return searching(self, *arguments)
+
+    monkeypatch.setattr(FaissSegments, "search", stumble)
+    found = retriever.retrieve("leave", COLLECTION)
+    assert (found.generation, "damaged" in (found.warning or "")) == (1, True)
+    assert not folder(two_generations, 2).exists()
+
+
+@pytest.mark.parametrize("at", [0, 12, 40])
+def test_damage_that_shows_in_no_stat_but_keeps_the_index_from_opening_is_set_aside(
+    two_generations: Store, embedder: HashEmbedder, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    monkeypatch.setattr("indexer.stamps.SETTLED_NS", 0)
+    once = RetrieverSettings(every_byte=False)
+    Retriever(two_generations, embedder, once).retrieve("leave", COLLECTION)
+    spoil_in_silence(own_file(two_generations, 2), at)
+    found = Retriever(two_generations, embedder, once).retrieve("leave", COLLECTION)
+    assert found.generation == 1, "the header cannot be read"
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
@@ -165,13 +212,13 @@ def test_a_generation_that_another_process_replaced_while_it_was_opened_is_no_da
     """A reader reads the number in SQL, and by the time it opens the folder two runs have come and gone."""
     calls = []
 
-    def open_late(root: Path, number: int, manifest: str, fingerprint: str) -> Generation:
+    def open_late(root: Path, number: int, manifest: str, fingerprint: str, **how: bool) -> Generation:
         calls.append(number)
         if len(calls) == 1:
             for name in ("c", "d"):
                 index(two_generations, embedder, write(tmp_path / "docs", **{name: f"Leave {name}."}))
             assert not folder(two_generations, 2).exists()
-        return open_generation(root, number, manifest, fingerprint)
+        return open_generation(root, number, manifest, fingerprint, **how)
 
     monkeypatch.setattr("retriever.serving.open_generation", open_late)
     found = Retriever(two_generations, embedder).retrieve("leave", COLLECTION)
@@ -199,10 +246,10 @@ def test_other_collections_do_not_wait_while_one_is_opened(
     retriever.open("other")
     opening, go_on = threading.Event(), threading.Event()
 
-    def open_slowly(root: Path, number: int, manifest: str, fingerprint: str) -> Generation:
+    def open_slowly(root: Path, number: int, manifest: str, fingerprint: str, **how: bool) -> Generation:
         opening.set()
         assert go_on.wait(30)
-        return open_generation(root, number, manifest, fingerprint)
+        return open_generation(root, number, manifest, fingerprint, **how)
 
     monkeypatch.setattr("retriever.serving.open_generation", open_slowly)
     thread = threading.Thread(target=retriever.open, args=[COLLECTION])
