@@ -4,7 +4,8 @@ ARG EXTRA=cpu
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 TENKYO_HOME=/data TENKYO_HOST=0.0.0.0
 
 # OCR for scanned pages.
-RUN apt-get update -q && apt-get install -qy --no-install-recommends tesseract-ocr tesseract-ocr-eng tesseract-ocr-jpn \
+RUN apt-get update -q && apt-get install -qy --no-install-recommends \
+        tesseract-ocr tesseract-ocr-eng tesseract-ocr-jpn tesseract-ocr-jpn-vert \
     && rm -rf /var/lib/apt/lists/*
 
 RUN useradd --create-home --uid 10001 tenkyo && mkdir /data && chown tenkyo /data

@@ -1,6 +1,7 @@
 """Text in pictures of pages, by Tesseract where it is installed. A program of its own, fed through a pipe: no files.
 
-Debian: tesseract-ocr with tesseract-ocr-jpn.
+Debian: tesseract-ocr with tesseract-ocr-jpn, and tesseract-ocr-jpn-vert for Japanese from top to bottom. A page of
+which Tesseract itself is not sure is not read at all: noise would be indexed and cited.
 """
 
 import math
@@ -8,18 +9,28 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 import pypdfium2 as pdfium
 
 from indexer.errors import UnreadableDocument
 from indexer.readers.builder import clean_text, join_lines
-from indexer.readers.pdf_lines import Line
+from indexer.readers.pdf_lines import Line, paragraphs
 
-ADVICE = "install Tesseract (Debian: tesseract-ocr, tesseract-ocr-jpn) and index again"
+ADVICE = "install Tesseract (Debian: tesseract-ocr, tesseract-ocr-jpn, tesseract-ocr-jpn-vert) and index again"
+VERTICAL_ADVICE = "if it is Japanese from top to bottom, install tesseract-ocr-jpn-vert and index again"
 _WANTED = ("jpn", "eng")
+_VERTICAL = "jpn_vert"
+_ONE_VERTICAL_BLOCK = "5"
+_DATA_FOLDERS = ("tesseract-ocr/*/tessdata", "tessdata", "tesseract/tessdata")
+# Mean confidence in percent. Why these: docs/decisions.md.
+_POOR = 60.0
+_UNSURE = 40.0
+_NOISE = 25.0  # of a line: specks, rules, the edge of the paper
 _POINTS_PER_INCH = 72
 _DOTS_PER_INCH = 300
 # An A3 page at 300 dots per inch has 17 million; whatever a page says of its size, no more are drawn.
@@ -37,7 +48,16 @@ class _Word(NamedTuple):
     top: int
     width: int
     height: int
+    confidence: float
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """Paragraphs of a page; none if there is nothing to read or, with a `confidence` in percent, nothing but noise."""
+
+    paragraphs: list[list[Line]]
+    confidence: float | None = None
 
 
 @cache
@@ -47,28 +67,64 @@ def program() -> str | None:
 
 
 @cache
-def _languages(tesseract: str) -> str:
+def reads_vertical() -> bool:
+    """Whether Tesseract has data for Japanese from top to bottom, where distributions put it: asking takes longer."""
+    share = Path("/usr/share")
+    return any(next(share.glob(f"{folder}/{_VERTICAL}.traineddata"), None) for folder in _DATA_FOLDERS)
+
+
+@cache
+def _languages(tesseract: str) -> tuple[str, ...]:
     listed = subprocess.run([tesseract, "--list-langs"], capture_output=True, text=True, timeout=30, check=False)
     installed = listed.stdout.split()
-    return "+".join(language for language in _WANTED if language in installed)
+    return tuple(language for language in (*_WANTED, _VERTICAL) if language in installed)
 
 
-def recognise(page: pdfium.PdfPage) -> list[list[Line]]:
-    """Paragraphs of a page, none if there is nothing to read on it. Raises UnreadableDocument if Tesseract fails."""
+def recognise(page: pdfium.PdfPage) -> Recognised:
+    """What stands on a page: read in lines, and where that gives little sense also in columns, if there is data for it.
+
+    Raises UnreadableDocument if Tesseract fails.
+    """
     tesseract = program()
     if tesseract is None:
         raise UnreadableDocument(f"it needs OCR: {ADVICE}")
     languages = _languages(tesseract)
-    if not languages:
+    across = "+".join(language for language in languages if language in _WANTED)
+    if not across:
         raise UnreadableDocument(f"Tesseract has neither of its languages {' and '.join(_WANTED)}: {ADVICE}")
-    before_each_page()
     width, height = page.get_size()
     scale = _scale(width, height)
-    command = [tesseract, "stdin", "stdout", "-l", languages, "--dpi", str(round(scale * _POINTS_PER_INCH)), "tsv"]
+    picture = _picture(page, scale)
+    command = [tesseract, "stdin", "stdout", "--dpi", str(round(scale * _POINTS_PER_INCH))]
+    words = _read([*command, "-l", across, "tsv"], picture)
+    if words and _confidence(words) < _POOR and _VERTICAL in languages:
+        down = _read([*command, "-l", _VERTICAL, "--psm", _ONE_VERTICAL_BLOCK, "tsv"], picture)
+        if _certain_characters(down) > _certain_characters(words):
+            columns = [line for paragraph in _paragraphs(down, scale, height) for line in paragraph]
+            return _sure(down, paragraphs(columns, 0.0))
+    return _sure(words, _paragraphs(words, scale, height))
+
+
+def _sure(words: list[_Word], found: list[list[Line]]) -> Recognised:
+    if words and _confidence(words) < _UNSURE:
+        return Recognised([], _confidence(words))
+    return Recognised(found)
+
+
+def _confidence(words: list[_Word]) -> float:
+    return _certain_characters(words) / sum(len(word.text) for word in words)
+
+
+def _certain_characters(words: list[_Word]) -> float:
+    return sum(word.confidence * len(word.text) for word in words)
+
+
+def _read(command: list[str], picture: bytes) -> list[_Word]:
+    before_each_page()
     try:
         done = subprocess.run(
             command,
-            input=_picture(page, scale),
+            input=picture,
             capture_output=True,
             timeout=_SECONDS_A_PAGE,
             check=False,
@@ -79,7 +135,7 @@ def recognise(page: pdfium.PdfPage) -> list[list[Line]]:
     if done.returncode:
         message = done.stderr.decode(errors="replace").strip()[-200:]
         raise UnreadableDocument(f"Tesseract failed on one of its pages (exit {done.returncode}): {message}")
-    return _paragraphs(_words(done.stdout.decode(errors="replace")), scale, height)
+    return _words(done.stdout.decode(errors="replace"))
 
 
 def _scale(width: float, height: float) -> float:
@@ -105,14 +161,16 @@ def _words(table: str) -> list[_Word]:
         cells = row.split("\t")
         if len(cells) == 12 and cells[0] == "5" and cells[11].strip():
             left, top, width, height = map(int, cells[6:10])
-            words.append(_Word(tuple(cells[1:4]), cells[4], left, top, width, height, cells[11]))
+            confidence = max(float(cells[10]), 0.0)
+            words.append(_Word(tuple(cells[1:4]), cells[4], left, top, width, height, confidence, cells[11]))
     return words
 
 
 def _paragraphs(words: list[_Word], scale: float, height: float) -> list[list[Line]]:
     found = []
     for _, paragraph in groupby(words, key=lambda word: word.paragraph):
-        lines = [_line(list(line), scale, height) for _, line in groupby(paragraph, key=lambda word: word.line)]
+        by_line = [list(line) for _, line in groupby(paragraph, key=lambda word: word.line)]
+        lines = [_line(line, scale, height) for line in by_line if _confidence(line) >= _NOISE]
         found.append([line for line in lines if line.text])
     return [paragraph for paragraph in found if paragraph]
 

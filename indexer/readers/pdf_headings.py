@@ -32,7 +32,7 @@ def body_size(lines: Sequence[Line]) -> float:
 
 
 def heading_levels(paragraphs: Sequence[tuple[int, Sequence[Line], str]], body: float) -> list[int | None]:
-    """For each (page, lines, text) its level, from 1; None for body text."""
+    """For each (page, lines, text) its level, from 1; None for body text, and for what has no lines: rows of tables."""
     of_body = [line for _, lines, _ in paragraphs for line in lines if line.type_size == body]
     body_is_bold = sum(len(line.text) for line in of_body if line.bold) * 2 > sum(len(line.text) for line in of_body)
     pages = defaultdict(set)
@@ -40,7 +40,7 @@ def heading_levels(paragraphs: Sequence[tuple[int, Sequence[Line], str]], body: 
         pages[_without_digits(text)].add(page)
     styles: list[_Style | None] = [
         _style(lines, text, body, body_is_bold=body_is_bold)
-        if len(pages[_without_digits(text)]) < _REPEATED_ON_PAGES
+        if lines and len(pages[_without_digits(text)]) < _REPEATED_ON_PAGES
         else None
         for _, lines, text in paragraphs
     ]

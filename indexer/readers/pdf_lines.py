@@ -3,20 +3,25 @@
 import ctypes
 import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, groupby, pairwise
+from types import TracebackType
+from typing import Self
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_raw
 
 from indexer.readers.builder import clean_text, join_lines
+from indexer.readers.pdf_rules import Box, Place
 
 _BULLET = re.compile(r"^\s*(?:[-*•‣◦・●○■□▪–—]|\(?\d{1,3}[.)．）]|[①-⑳]|第\d+[条章節])\s*")
 SENTENCE_END = tuple(".!?。！？…:：」』")
 _LINE_END_HYPHENS = frozenset((0x02, 0xFFFE))
 _BOLD = 600
+_LONGEST_FONT_NAME = 128
 _LARGER = 1.12
+_UPRIGHT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +40,27 @@ class Line:
     type_size: float = 0.0
     bold: bool = False
 
+    def is_vertical(self) -> bool:
+        """Whether its characters stand below each other, as those of Chinese and Japanese may."""
+        upright = self.top - self.bottom > _UPRIGHT * (self.right - self.left)
+        return upright and len(self.text) > 1 and any("\u3040" <= char <= "\u9fff" for char in self.text)
+
+    def turned(self) -> "Line":
+        """A vertical line as if it ran from left to right: the page turned by a quarter, anticlockwise."""
+        size = self.right - self.left
+        return replace(self, left=-self.top, right=-self.bottom, bottom=self.left, top=self.right, font_size=size)
+
     def is_larger_than(self, body: float) -> bool:
         """Whether it is set in visibly larger type than the body of the text."""
         return bool(body) and self.type_size >= _LARGER * body
 
 
-Place = Callable[[float, float, float, float], tuple[float, float, float, float]]
-
-
-def _placing(page: pdfium.PdfPage) -> Place:
+def placing(page: pdfium.PdfPage) -> Place:
     """From PDF user space to the page as it is shown: counted from its corner, and turned."""
     left, bottom, right, top = page.get_bbox()
     turns = page.get_rotation() // 90
 
-    def place(x1: float, y1: float, x2: float, y2: float) -> tuple[float, float, float, float]:
+    def place(x1: float, y1: float, x2: float, y2: float) -> Box:
         x1, y1, x2, y2 = x1 - left, y1 - bottom, x2 - left, y2 - bottom
         width, height = right - left, top - bottom
         for _ in range(turns):
@@ -59,28 +71,40 @@ def _placing(page: pdfium.PdfPage) -> Place:
     return place
 
 
-def page_lines(page: pdfium.PdfPage) -> list[Line]:
-    """The lines of a page in PDFium's order, which is that of reading for most pages."""
-    place = _placing(page)
-    text_page = page.get_textpage()
-    try:
-        count = text_page.count_chars()
-        if count <= 0:
-            return []
-        codes = [pdfium_raw.FPDFText_GetUnicode(text_page.raw, i) for i in range(count)]
-        lines = []
-        start = 0
-        for i in range(count + 1):
-            if i < count and codes[i] not in (0x0A, 0x0D):
-                continue
-            if i > start:
-                line = _line(text_page, codes[start:i], start, place)
-                if line is not None:
-                    lines.append(line)
-            start = i + 1
-        return lines
-    finally:
-        text_page.close()
+class PageText:
+    """A context manager around the text of a page: `codes` of its characters, and `ranges` of them, its lines.
+
+    The lines are in PDFium's order, which is that of reading for most pages.
+    """
+
+    def __init__(self, page: pdfium.PdfPage) -> None:
+        self.place = placing(page)
+        self._text_page = page.get_textpage()
+        self._edges = tuple(ctypes.c_double() for _ in range(4))
+        self._edges_by_reference = tuple(map(ctypes.byref, self._edges))
+        count = max(self._text_page.count_chars(), 0)
+        self.codes = [pdfium_raw.FPDFText_GetUnicode(self._text_page.raw, i) for i in range(count)]
+        breaks = [-1, *(i for i, code in enumerate(self.codes) if code in (0x0A, 0x0D)), count]
+        self.ranges = [(above + 1, end) for above, end in pairwise(breaks) if above + 1 < end]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._text_page.close()
+
+    def line(self, start: int, end: int) -> Line | None:
+        """The characters [start, end) as a line; None if none of them can be seen."""
+        return _line(self._text_page, self.codes[start:end], start, self.place)
+
+    def box(self, index: int) -> Box | None:
+        """Where a character stands; None for one that is not drawn, such as a space that PDFium has put in."""
+        left, right, bottom, top = self._edges
+        if not pdfium_raw.FPDFText_GetCharBox(self._text_page.raw, index, *self._edges_by_reference):
+            return None
+        return self.place(left.value, bottom.value, right.value, top.value)
 
 
 def _line(text_page: pdfium.PdfTextPage, codes: list[int], start: int, place: Place) -> Line | None:
@@ -95,7 +119,6 @@ def _line(text_page: pdfium.PdfTextPage, codes: list[int], start: int, place: Pl
     if not text or rects <= 0:
         return None
     edges = [place(*text_page.get_rect(i)) for i in range(rects)]
-    weights = (pdfium_raw.FPDFText_GetFontWeight(text_page.raw, i) for i in (start, start + len(codes) - 1))
     return Line(
         text,
         min(e[0] for e in edges),
@@ -105,8 +128,17 @@ def _line(text_page: pdfium.PdfTextPage, codes: list[int], start: int, place: Pl
         # Boxes are as tight as the glyphs, so their heights say little; at size 1 a matrix scales the text.
         font_size=max(pdfium_raw.FPDFText_GetFontSize(text_page.raw, start), (edges[0][3] - edges[0][1]), 1.0),
         type_size=_type_size(text_page, start),
-        bold=all(weight >= _BOLD for weight in weights),
+        bold=_is_bold(text_page, start) and _is_bold(text_page, start + len(codes) - 1),
     )
+
+
+def _is_bold(text_page: pdfium.PdfTextPage, index: int) -> bool:
+    """By the font's weight, which PDFium guesses from the width of stems, or else by its name."""
+    if pdfium_raw.FPDFText_GetFontWeight(text_page.raw, index) >= _BOLD:
+        return True
+    name = ctypes.create_string_buffer(_LONGEST_FONT_NAME)
+    length = pdfium_raw.FPDFText_GetFontInfo(text_page.raw, index, name, _LONGEST_FONT_NAME, None)
+    return 0 < length <= _LONGEST_FONT_NAME and b"bold" in name.value.lower()
 
 
 def _type_size(text_page: pdfium.PdfTextPage, index: int) -> float:
@@ -123,8 +155,32 @@ def paragraphs(lines: Sequence[Line], body: float) -> list[list[Line]]:
 
     `body` is the size of the document's body type: lines of a headline in larger type belong together as they are.
     """
-    if not lines:
-        return []
+    groups: list[list[Line]] = []
+    for vertical, run in groupby(lines, key=Line.is_vertical):
+        same = list(run)
+        if vertical:
+            same = _from_the_right(same)
+        along = _paragraphs([line.turned() for line in same] if vertical else same, body)
+        ends = list(accumulate(map(len, along), initial=0))
+        groups += [same[start:end] for start, end in pairwise(ends)]
+    return groups
+
+
+def _from_the_right(columns: list[Line]) -> list[Line]:
+    """PDFium gives vertical columns from the left where the font is vertical; where its glyphs are turned, in order."""
+    leftwards = sum(1 if after.left < before.left else -1 for before, after in pairwise(columns))
+    if leftwards >= 0:
+        return columns
+    tiers: list[list[Line]] = []
+    for column in sorted(columns, key=lambda column: -column.top):
+        if tiers and column.top > min(above.bottom for above in tiers[-1]):
+            tiers[-1].append(column)
+        else:
+            tiers.append([column])
+    return [column for tier in tiers for column in sorted(tier, key=lambda column: -column.right)]
+
+
+def _paragraphs(lines: Sequence[Line], body: float) -> list[list[Line]]:
     gaps = sorted(gap for above, line in pairwise(lines) if (gap := above.bottom - line.top) > 0)
     usual_gap = gaps[len(gaps) // 2] if gaps else 0.0
     groups = [[lines[0]]]

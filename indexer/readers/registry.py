@@ -42,7 +42,8 @@ _PLAIN = Reader("plain", 1, read_plain)
 _MARKDOWN = Reader("markdown", 2, read_markdown)
 _HTML = Reader("html", 2, read_html)
 # With OCR there is more in the same file: after Tesseract is installed, what was read without it is read again.
-_PDF = Reader("pdf+ocr" if ocr.program() else "pdf", 2, read_pdf)
+_OCR = ("+ocr+vertical" if ocr.reads_vertical() else "+ocr") if ocr.program() else ""
+_PDF = Reader(f"pdf{_OCR}", 3, read_pdf)
 
 READERS: dict[str, Reader] = {
     ".txt": _PLAIN,

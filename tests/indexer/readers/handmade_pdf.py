@@ -48,6 +48,31 @@ def make_pdf(
     return bytes(data)
 
 
+def vertical_pdf(*columns: str, size: float = 16, leading: float = 26) -> bytes:
+    """Japanese from top to bottom, columns from right to left, in a font that the machine has to have."""
+    shown = "".join(
+        f"BT /F2 {size} Tf 1 0 0 1 {360 - leading * i} 380 Tm <{column.encode('utf-16-be').hex()}> Tj ET "
+        for i, column in enumerate(columns)
+    )
+    number = FIRST_FREE_OBJECT + 2
+    font = b"<</Type/Font/Subtype/Type0/BaseFont/Ryumin-Light/Encoding/UniJIS-UTF16-V/DescendantFonts[%d 0 R]>>"
+    descendant = (
+        b"<</Type/Font/Subtype/CIDFontType0/BaseFont/Ryumin-Light/CIDSystemInfo<</Registry(Adobe)/Ordering(Japan1)"
+        b"/Supplement 6>>/FontDescriptor %d 0 R>>" % (number + 2)
+    )
+    descriptor = (
+        b"<</Type/FontDescriptor/FontName/Ryumin-Light/Flags 6/FontBBox[0 -200 1000 900]/ItalicAngle 0/Ascent 800"
+        b"/Descent -200/CapHeight 700/StemV 80>>"
+    )
+    return make_pdf(
+        [shown.encode("ascii")],
+        title=b"()",
+        size=(400, 400),
+        page_entries=b"/Resources<</Font<</F2 %d 0 R>>>>" % number,
+        more_objects=[font % (number + 1), descendant, descriptor],
+    )
+
+
 def encrypted_pdf(handler: bytes) -> bytes:
     """A file that needs a password: its hashes fit none, the empty one included."""
     hashes = b"/O<%s>/U<%s>" % (b"11" * 32, b"22" * 32)

@@ -14,7 +14,7 @@ from indexer.errors import UnreadableDocument
 from indexer.readers import archive, read_document
 from indexer.sandbox import ReaderProcess, SandboxSettings
 from tests.indexer.readers.handmade_office import make_docx, make_epub, make_odf, make_xlsx, make_zip, paragraph
-from tests.indexer.readers.handmade_pdf import make_pdf
+from tests.indexer.readers.handmade_pdf import make_pdf, text_at
 
 MIB = 1 << 20
 SECONDS = 20.0
@@ -139,6 +139,24 @@ def test_paths_inside_of_an_archive_lead_nowhere(
 def test_a_page_tree_that_contains_itself_ends(reader: ReaderProcess, kids: bytes) -> None:
     data = make_pdf([b""]).replace(b"/Kids[5 0 R]/Count 1", b"/Kids" + kids + b"/Count 9")
     refused(reader, "a.pdf", data)
+
+
+HOSTILE_LINES = {
+    "boxes": b"20 20 9 9 re S " * 100_000,
+    "one path": b"20 20 m " + b"20 380 l 180 20 l " * 100_000 + b"S ",
+    "a fine grid": b"".join(b"0 %.2f m 200 %.2f l S %.2f 0 m %.2f 400 l S " % (i, i, i, i) for i in range(4, 398, 4)),
+    "lines everywhere": b"".join(b"%d 20 m %d 380 l S 0 %d m 200 %d l S " % (i, i, i, i) for i in range(1, 398)) * 20,
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_LINES)
+def test_a_page_of_lines_without_end_is_read_in_time(reader: ReaderProcess, kind: str) -> None:
+    words = [f"Word {i} of this page" for i in range(300)]
+    page = HOSTILE_LINES[kind] + text_at(*words, size=1, leading=1.2, top=390)
+    started = time.monotonic()
+    document = reader.read("a.pdf", make_pdf([page] * 3))
+    assert time.monotonic() - started < SECONDS
+    assert all(word in document.text for word in ("Word 0 of", "Word 299 of"))
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from indexer.document import ExtractedDocument
 from indexer.errors import UnreadableDocument
 from indexer.readers import ocr, read_document
 from tests.conftest import EXAMPLES
-from tests.indexer.readers.handmade_pdf import FIRST_FREE_OBJECT, make_pdf, text_at
+from tests.indexer.readers.handmade_pdf import FIRST_FREE_OBJECT, make_pdf, text_at, vertical_pdf
 
 needs_tesseract = pytest.mark.skipif(ocr.program() is None, reason="Tesseract is not installed")
 PICTURE = b"q 200 0 0 400 0 0 cm /Im Do Q"
@@ -87,3 +87,69 @@ def test_without_tesseract_such_pages_are_named(monkeypatch: pytest.MonkeyPatch)
 def test_a_page_as_large_as_a_house_is_drawn_small() -> None:
     assert ocr._scale(595, 842) == pytest.approx(300 / 72)
     assert 0.9 * 20e6 < (50_000 * ocr._scale(50_000, 50_000)) ** 2 <= 20e6
+
+
+COLUMNS = (
+    "車両の鍵は業務が終わったのち営業所の保管庫に",
+    "返却する。保管庫の鍵は所長が管理し毎日本数を",
+    "確かめる。",
+    "事故が起きたときは二時間以内に所長へ報告する。",
+)
+
+
+@pytest.fixture
+def vertical_scan() -> bytes:
+    source = vertical_pdf(*COLUMNS)
+    pixels = bytes(pdfium.PdfDocument(source)[0].render(scale=1, grayscale=True).buffer)
+    if min(pixels) > 100:
+        pytest.skip("no Japanese font: install fonts-noto-cjk")
+    return scan(source, scale=300 / 72)
+
+
+needs_vertical = pytest.mark.skipif(not ocr.reads_vertical(), reason="tesseract-ocr-jpn-vert is not installed")
+
+
+@needs_tesseract
+@needs_vertical
+def test_a_page_from_top_to_bottom_is_read_column_by_column(vertical_scan: bytes) -> None:
+    document = read(vertical_scan)
+    assert document.notes == ()
+    # One sentence runs over two columns.
+    places = [
+        document.text.index(words) for words in ("が終わったのち営業所の保管庫に", "する。保管庫の", "事故が起きたとき")
+    ]
+    assert places == sorted(places)
+    assert "\n" not in document.text[: places[1]]
+    box = next(line for line in document.layout.lines if "事故が" in document.text[line.start : line.end])
+    assert box.right == pytest.approx(360 - 26 * 3 + 8, abs=4)
+
+
+@needs_tesseract
+def test_what_ocr_is_not_sure_of_is_named_and_not_read(vertical_scan: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ocr, "_languages", lambda _: ("jpn", "eng"))
+    monkeypatch.setattr(ocr, "reads_vertical", lambda: False)
+    with pytest.raises(UnreadableDocument, match=r"cannot make out page 1: .* install tesseract-ocr-jpn-vert"):
+        read(vertical_scan)
+
+
+@needs_tesseract
+def test_a_page_across_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = []
+    once = ocr._read
+
+    def counted(command: list[str], picture: bytes) -> list[ocr._Word]:
+        commands.append(command)
+        return once(command, picture)
+
+    monkeypatch.setattr(ocr, "_read", counted)
+    read(scan(LETTER))
+    assert len(commands) == 1
+
+
+def test_a_page_that_is_in_doubt_is_noted_beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ocr, "program", lambda: "tesseract")
+    monkeypatch.setattr(ocr, "recognise", lambda _: ocr.Recognised([], 22.4))
+    monkeypatch.setattr(ocr, "reads_vertical", lambda: True)
+    document = read(scan(LETTER, pages=(text_at("Words"), PICTURE)))
+    assert document.text == "Words\n"
+    assert document.notes == ("OCR cannot make out page 2: it is sure of 22 % at best",)
