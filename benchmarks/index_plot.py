@@ -13,7 +13,7 @@ from pathlib import Path
 _WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 300, 220, 60, 50, 90
 _COLOURS = ("#1b6ca8", "#c8553d", "#4f772d")
 _PANELS = (
-    ("processor_200", "processor ms a question (200 candidates)", 1.0),
+    ("processor", "processor ms a question", 1.0),
     ("after", "resident memory, MB", 1e-6),
     ("build", "seconds to build", 1.0),
 )

@@ -4,7 +4,8 @@
 
 Each set's distinct passages are indexed as documents of their own. Every chunk is embedded, also those that the model
 cannot read (which the product leaves out), so that "dense alone" has all its chances. The product's engine is what this
-machine's processor runs fastest (indexer/cpu_engine.py); "torch" is the model as it is, in fp32.
+machine's processor runs fastest (indexer/cpu_engine.py); "torch" is the model as it is, in fp32 (with other work beside
+it, OMP_NUM_THREADS=1 is faster: its threads wait for each other).
 """
 
 import argparse
@@ -24,7 +25,7 @@ from app.database import database_url, open_database
 from benchmarks.machine import describe_processor
 from indexer.analysis import question_terms
 from indexer.cpu_engine import COPIES, kept_engine
-from indexer.embedder import Embedder, EmbedderSettings, SentenceTransformerEmbedder
+from indexer.embedder import Embedder, EmbedderSettings, SentenceTransformerEmbedder, Vectors
 from indexer.generation import Generation
 from indexer.ingest import IngestSettings, Store, ingest
 from indexer.tables import Chunk, Document
@@ -38,6 +39,19 @@ Questions = list[tuple[str, str]]
 """Each question and the path of the document that answers it."""
 Method = Callable[[str], Sequence[int]]
 """A question in, ids of chunks out, best first."""
+
+
+class _EachOnce(SentenceTransformerEmbedder):
+    """Embeds a question once, though several methods ask for it."""
+
+    def __init__(self, settings: EmbedderSettings) -> None:
+        super().__init__(settings)
+        self._known: dict[str, Vectors] = {}
+
+    def embed_query(self, text: str) -> Vectors:
+        if text not in self._known:
+            self._known[text] = super().embed_query(text)
+        return self._known[text]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +114,7 @@ def index(folder: Path, passages: Sequence[str], engine: str) -> Indexed:
     for number, passage in enumerate(passages):
         (documents / _path(number)).write_text(passage, encoding="utf-8")
     copies = home / COPIES
-    embedder = SentenceTransformerEmbedder(EmbedderSettings(converted=copies if engine == "product" else None))
+    embedder = _EachOnce(EmbedderSettings(converted=copies if engine == "product" else None))
     store = Store(open_database(database_url(None, home)), home)
     ingest(store, embedder, _COLLECTION, [documents], IngestSettings(min_coverage=0.0))
     retriever = Retriever(store, embedder)
