@@ -53,7 +53,7 @@ def repair_command(settings: Settings, collection: str) -> None:
 @click.option("--old-versions", is_flag=True, help="Drop earlier versions too, unless a kept answer shows them.")
 @command
 def compact_command(settings: Settings, collection: str, old_versions: bool) -> None:
-    """Merge the index into one segment, and give back the space of what was deleted."""
+    """Merge the index into one segment, and give back the space of what was deleted and of models not used any more."""
     store = open_store(settings)
     done = compact(store, collection, shown_contents if old_versions else None, settings.family_settings())
     reclaim_space(store.sessions.kw["bind"])
@@ -62,6 +62,9 @@ def compact_command(settings: Settings, collection: str, old_versions: bool) -> 
         f"Collection {collection} is served from generation {done.generation} now, in one piece{dropped}.",
         soft_wrap=True,
     )
+    if done.models.copies:
+        size = f"{done.models.size / 1e6:,.0f} MB"
+        out.print(f"Removed copies of {done.models.copies} embedding models that no collection uses: {size}.")
 
 
 def _print_findings(findings: list[Finding], names: list[str]) -> None:

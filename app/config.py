@@ -11,7 +11,7 @@ from app.errors import ConfigurationProblem
 from generator.backends.registry import EXTRACTIVE, BackendSettings
 from generator.llm import Deadlines, Sampling
 from generator.writer import WriterSettings
-from indexer.cpu_engine import COPIES
+from indexer.copies import COPIES
 from indexer.embedder import EMBEDDED_DEFAULT, EmbedderSettings
 from indexer.families import FamilySettings
 from indexer.ingest import IngestSettings

@@ -42,7 +42,8 @@ from generator.sentences import is_unspaced
 from generator.support import RuleVerifier
 from generator.writer import Writer
 from indexer.catalog import find_collection, hold_contents, unpack_layout
-from indexer.cpu_engine import COPIES, kept_engine
+from indexer.copies import COPIES
+from indexer.cpu_engine import kept_engine
 from indexer.embedder import Embedder, SentenceTransformerEmbedder
 from indexer.errors import IndexDamaged
 from indexer.generation import unchecked_segments

@@ -24,7 +24,8 @@ from sqlalchemy import select
 from app.database import database_url, open_database
 from benchmarks.machine import describe_processor
 from indexer.analysis import question_terms
-from indexer.cpu_engine import COPIES, kept_engine
+from indexer.copies import COPIES
+from indexer.cpu_engine import kept_engine
 from indexer.embedder import Embedder, EmbedderSettings, SentenceTransformerEmbedder, Vectors
 from indexer.generation import Generation
 from indexer.ingest import IngestSettings, Store, ingest

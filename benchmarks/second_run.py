@@ -63,8 +63,10 @@ def main() -> None:
             if not (base / name).exists():
                 make(base / name, count)
                 time.sleep(_SETTLED_SECONDS)
-            for order, options in (("first", ()), ("second", ()), ("with --checksum", ("--checksum",))):
-                seconds, report = run(base / f"home-{name}", base / name, *options)
+            home = base / f"home-{name}"
+            orders = (("later" if home.exists() else "first", ()), ("second", ()), ("with --checksum", ("--checksum",)))
+            for order, options in orders:
+                seconds, report = run(home, base / name, *options)
                 counts = f"{report['indexed']} indexed, {report['unchanged']} unchanged"
                 print(f"{name:6} {order:16} {seconds:7.2f} s, {report['seconds']} s of it the run: {counts}")
 

@@ -6,10 +6,12 @@ Loading it needs no torch. A model that cannot be converted stays with torch; th
 
 import json
 import logging
+import os
 import shutil
 import tempfile
 import time
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +25,7 @@ import numpy.typing as npt
 
 from indexer.batching import batches_by_length
 from indexer.calibration import JUDGED, calibration_texts
+from indexer.copies import ABOUT, copy_folder, hold
 from indexer.identity import file_sha256
 from indexer.quantize import dynamic_int8, static_int8
 from indexer.runtime import openvino
@@ -33,9 +36,8 @@ if TYPE_CHECKING:
 Vectors = npt.NDArray[np.float32]
 
 _log = logging.getLogger(__name__)
-COPIES = "models"  # below the data folder
 _VERSION = 2
-_ABOUT, _MODEL, _WEIGHTS, _TOKENIZER = "about.json", "model.xml", "model.bin", "tokenizer.json"
+_MODEL, _WEIGHTS, _TOKENIZER = "model.xml", "model.bin", "tokenizer.json"
 # 512 to 1,024 tokens stay in a core's cache: 10 % faster than 4,096.
 _BATCH_TOKENS = 1024
 _LENGTH_STEP = 16  # a register's floats: a tenth faster than odd lengths, padding included
@@ -76,14 +78,9 @@ class About:
 def read_about(folder: Path) -> About | None:
     """What the folder holds, None if it holds nothing that can be read."""
     try:
-        return About(**json.loads((folder / _ABOUT).read_text()))
+        return About(**json.loads((folder / ABOUT).read_text()))
     except (OSError, ValueError, TypeError):
         return None
-
-
-def copy_folder(models: Path, fingerprint: str) -> Path:
-    """Where the copy of the model with this fingerprint lies."""
-    return models / fingerprint.rpartition("@")[2]
 
 
 def kept_engine(models: Path, fingerprint: str) -> str | None:
@@ -97,9 +94,12 @@ def kept_engine(models: Path, fingerprint: str) -> str | None:
 class CpuEngine:
     """A converted copy, ready to embed. Safe to use from several threads."""
 
-    def __init__(self, folder: Path, about: About) -> None:
+    def __init__(self, folder: Path, about: About, held: int | None = None) -> None:
+        """`held` is the descriptor that keeps the folder, closed when the engine goes."""
         from tokenizers import Tokenizer
 
+        if held is not None:
+            weakref.finalize(self, os.close, held)
         self.precision = about.precision
         self._about = about
         self._tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
@@ -115,11 +115,13 @@ class CpuEngine:
         cls, folder: Path, load: Callable[[], "SentenceTransformer"], prompts: tuple[str | None, str | None]
     ) -> Self | None:
         """The kept copy, made first where there is none for this machine. None where torch has to run the model."""
+        held = hold(folder)
         about = read_about(folder)
         if about is None or about.made_for != _made_for() or not _is_whole(folder, about):
+            _let_go(held)
             model = load()
             try:
-                about = _make(folder, model, prompts)
+                about, held = _make(folder, model, prompts)
             except OSError as error:
                 _log.warning(
                     "torch runs the embedding model, which is slower: no copy can be kept in %s: %s", folder, error
@@ -127,8 +129,9 @@ class CpuEngine:
                 return None
         if about.problem is not None:
             _log.warning("torch runs the embedding model, which is slower: %s", about.problem)
+            _let_go(held)
             return None
-        return cls(folder, about)
+        return cls(folder, about, held)
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Shape (len(texts), dimensions), of unit length."""
@@ -195,8 +198,18 @@ def _is_whole(folder: Path, about: About) -> bool:
         return False
 
 
-def _make(folder: Path, model: "SentenceTransformer", prompts: tuple[str | None, str | None]) -> About:
-    """Converts into a folder beside `folder`, then renames: a run that dies leaves nothing half-written."""
+def _let_go(held: int | None) -> None:
+    if held is not None:
+        os.close(held)
+
+
+def _make(
+    folder: Path, model: "SentenceTransformer", prompts: tuple[str | None, str | None]
+) -> tuple[About, int | None]:
+    """Converts into a folder beside `folder`, then renames: a run that dies leaves nothing half-written.
+
+    The new folder is held before it has its name, so that nobody can remove it in between.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for leftover in folder.parent.glob(".converting-*"):  # of a run that was killed; one at work is younger
         if time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS:
@@ -207,16 +220,20 @@ def _make(folder: Path, model: "SentenceTransformer", prompts: tuple[str | None,
             about = _convert(made, model, prompts)
         except NotConverted as problem:
             about = About(_made_for(), problem=str(problem))
-        (made / _ABOUT).write_text(json.dumps(asdict(about), indent=1))
+        (made / ABOUT).write_text(json.dumps(asdict(about), indent=1))
+        held = hold(made)
         shutil.rmtree(folder, ignore_errors=True)
         try:
             made.rename(folder)
         except OSError:
+            _let_go(held)
+            held = hold(folder)
             if read_about(folder) != about:  # else another process has just done the same
+                _let_go(held)
                 raise
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    return about
+    return about, held
 
 
 def _convert(folder: Path, model: "SentenceTransformer", prompts: tuple[str | None, str | None]) -> About:

@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.batching import batches_by_length
-from indexer.cpu_engine import CpuEngine, copy_folder
+from indexer.copies import copy_folder
+from indexer.cpu_engine import CpuEngine
 from indexer.device import has_gpu, missing_gpu
 from indexer.errors import EmbedderProblem
 from indexer.identity import file_sha256

@@ -7,6 +7,7 @@ from sqlalchemy import Engine, delete, exists, select
 from sqlalchemy.orm import Session
 
 from indexer import catalog
+from indexer.copies import COPIES, Removed, remove_unused
 from indexer.errors import SourceProblem
 from indexer.families import AUTOMATIC, FamilySettings
 from indexer.generation import Changes, Published, publish, remove_old_generations
@@ -32,10 +33,11 @@ def repair(store: Store, collection: str, families: FamilySettings = AUTOMATIC) 
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """The generation that was published, and how many texts went."""
+    """The generation that was published, how many texts went, and which copies of models."""
 
     generation: int
     dropped: int
+    models: Removed
 
 
 def compact(
@@ -44,12 +46,14 @@ def compact(
     """Publishes one merged generation without tombstones and deletes the older ones, and what dead runs stored.
 
     With `still_shown`, every text goes that no path leads to any more, but for those that it names: links to such
-    earlier versions then open nothing.
+    earlier versions then open nothing. Copies of embedding models go that no collection was built with.
     """
     with store.lock(collection) as lease:
         number, dropped = ride_out(lambda: _rebuild(store, collection, lease, families, still_shown))
         remove_old_generations(store.index_root(collection), number, keep=1)
-        return Compacted(number, dropped)
+    with store.sessions() as session:
+        fingerprints = session.scalars(select(Collection.embedder)).all()
+    return Compacted(number, dropped, remove_unused(store.home / COPIES, fingerprints))
 
 
 def reclaim_space(engine: Engine) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from indexer.catalog import collection_id
 from indexer.check import check, check_database
+from indexer.copies import ABOUT, COPIES, copy_folder, hold
 from indexer.families import FamilySettings
 from indexer.generation import Published, publish
 from indexer.identity import file_sha256, format_id
@@ -282,3 +283,20 @@ def test_a_degraded_index_is_told_everywhere(shell: Shell, much_changed: Path) -
     assert json.loads(shell.run("status", "--json").stdout)[0]["problem"] is None
     assert json.loads(shell.run("ask", ENGLISH, "--json").stdout)["notice"] is None
     assert findings(shell) == []
+
+
+def test_compacting_removes_models_that_no_collection_was_built_with(shell: Shell) -> None:
+    embedder = shell.embedder.fingerprint
+    for fingerprint in (embedder, "earlier@0b", "used@0c"):
+        copy = copy_folder(shell.home / COPIES, fingerprint)
+        copy.mkdir(parents=True)
+        (copy / ABOUT).write_bytes(bytes(3_000_000))
+    held = hold(shell.home / COPIES / "0c")
+    assert held is not None
+    done = shell.run("compact", "-c", "handbook")
+    os.close(held)
+    assert "Removed copies of 1 embedding models that no collection uses: 3 MB." in done.stdout
+    names = sorted(path.name for path in (shell.home / COPIES).iterdir())
+    assert names == sorted([copy_folder(Path(), embedder).name, "0c"])
+    assert "Removed copies of 1" in shell.run("compact", "-c", "handbook").stdout
+    assert "Removed copies" not in shell.run("compact", "-c", "handbook").stdout

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from indexer import cpu_engine as module
+from indexer.copies import remove_unused
 from indexer.cpu_engine import CpuEngine, NotConverted, read_about
 from indexer.embedder import EmbedderSettings, SentenceTransformerEmbedder
 
@@ -130,7 +131,7 @@ def test_a_damaged_copy_is_made_again(
     made: list[Path] = []
     make = module._make
 
-    def counted(folder: Path, *rest: object) -> module.About:
+    def counted(folder: Path, *rest: object) -> tuple[module.About, int | None]:
         made.append(folder)
         return make(folder, *rest)  # type: ignore[arg-type]
 
@@ -149,6 +150,24 @@ def test_a_flipped_bit_in_a_copy_is_seen(models: Path, tmp_path: Path) -> None:
     data[len(data) // 2] ^= 1
     (folder / "model.bin").write_bytes(data)
     assert not module._is_whole(folder, about)
+
+
+def test_a_copy_that_an_engine_runs_from_is_not_removed(models: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(copy_in(models), tmp_path / "models" / "0a")
+    engine = CpuEngine.open(folder, never, (None, None))  # type: ignore[arg-type]
+    assert engine is not None
+    assert remove_unused(tmp_path / "models", []).copies == 0
+    vector = engine.embed_query(TEXTS[0])
+    del engine
+    assert remove_unused(tmp_path / "models", []).copies == 1
+    assert vector.shape == (384,)
+
+
+@pytest.mark.slow
+def test_a_copy_that_has_just_been_made_is_held(tmp_path: Path, by_torch: SentenceTransformerEmbedder) -> None:
+    engine = CpuEngine.open(tmp_path / "models" / "0a", lambda: by_torch._model, (None, None))
+    assert engine is not None
+    assert remove_unused(tmp_path / "models", []).copies == 0
 
 
 @pytest.mark.slow
