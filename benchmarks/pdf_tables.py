@@ -53,11 +53,10 @@ def main() -> None:
 
 def _measure(folder: Path, *, show: bool) -> None:
     folder.mkdir(exist_ok=True, parents=True)
-    printers = {"chromium": _chromium, "libreoffice": _libreoffice}
     print("| page | printed by | rows | right | wrong |\n|---|---|---|---|---|")
     totals: dict[str, Score] = {}
     for sample in PAGES:
-        for name, printer in printers.items():
+        for name, printer in PRINTERS.items():
             file = folder / f"{sample.name}-{name}.pdf"
             if not (file.exists() or printer(sample, file)):
                 continue
@@ -74,7 +73,9 @@ def _measure(folder: Path, *, show: bool) -> None:
 def _compare(name: str, read: Rows, folder: Path) -> None:
     total, seconds, pages = Score(), 0.0, 0
     for sample in PAGES:
-        for file in sorted(folder.glob(f"{sample.name}-*.pdf")):
+        for file in (folder / f"{sample.name}-{printer}.pdf" for printer in PRINTERS):
+            if not file.exists():
+                continue
             started = time.perf_counter()
             try:
                 found = read(file)
@@ -131,6 +132,9 @@ def _libreoffice(sample: Sample, file: Path) -> bool:
     return file.exists()
 
 
+PRINTERS = {"chromium": _chromium, "libreoffice": _libreoffice}
+
+
 def _inlined(html: str) -> str:
     """With the borders and grounds of cells on each cell: LibreOffice reads them nowhere else."""
     sheet = html[html.index("<style>") : html.index("</style>")]
@@ -172,7 +176,12 @@ def _img2table(file: Path) -> list[str]:
     from img2table.document import PDF
 
     found = PDF(str(file)).extract_tables(borderless_tables=True)
-    return [row for page in found.values() for table in page for row in _named(table.df.to_numpy().tolist())]
+    return [
+        row
+        for page in found.values()
+        for table in page
+        for row in _named(table.df.fillna("").astype(str).to_numpy().tolist())
+    ]
 
 
 LIBRARIES: dict[str, Rows] = {
