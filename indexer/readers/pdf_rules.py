@@ -12,7 +12,8 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_raw
 
 _MOST_OBJECTS = 20_000
-_MOST_SEGMENTS = 20_000
+_MOST_SEGMENTS = 10_000
+_MOST_OF_A_PATH = 2_000  # a table drawn at one go; more is a drawing
 _MOST_RULES = 400  # in each direction, once joined
 _DEEPEST_FORM = 4
 # Points. What is thinner is a line, however it was drawn; the two lines of a double border are one.
@@ -168,16 +169,18 @@ class _Collector:
             self.fills.append(Fill(box, (red, green, blue)))
 
     def _corners(self, path: Any, matrix: _Matrix) -> list[tuple[tuple[float, float], tuple[float, float]]] | None:
-        """The straight pieces of a path; None if there is a curve in it."""
+        """The straight pieces of a path; None if there is a curve in it, or if it is longer than a table needs."""
         count = pdfium_raw.FPDFPath_CountSegments(path)
-        self._segments += count
-        if self._segments > _MOST_SEGMENTS:
-            raise _TooMany
+        if count > _MOST_OF_A_PATH:
+            return None
         pieces = []
         first = last = (0.0, 0.0)
         x, y = self._point
         a, b, c, d, e, f = matrix
         for i in range(count):
+            self._segments += 1
+            if self._segments > _MOST_SEGMENTS:
+                raise _TooMany
             segment = pdfium_raw.FPDFPath_GetPathSegment(path, i)
             kind = pdfium_raw.FPDFPathSegment_GetType(segment)
             pdfium_raw.FPDFPathSegment_GetPoint(segment, *self._point_references)
