@@ -1,6 +1,7 @@
 """What the layout of the project promises, read from the source of every file."""
 
 import ast
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -190,3 +191,10 @@ def test_each_allowed_exception_to_a_rule_is_still_needed() -> None:
 )
 def test_the_checks_see_what_they_look_for(check: Callable[[str, str], Iterator[str]], name: str, source: str) -> None:
     assert list(check(name, source))
+
+
+def test_every_package_is_installed() -> None:
+    """What is missing from the list works here and is not there after `pip install`."""
+    listed = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {str(path.parent.relative_to(PROJECT)) for path in _files(*ROOMS, "migrations")}
+    assert sorted(listed) == sorted(folder.replace("/", ".") for folder in folders)

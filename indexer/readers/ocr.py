@@ -19,7 +19,7 @@ import pypdfium2 as pdfium
 
 from indexer.errors import UnreadableDocument
 from indexer.readers.builder import clean_text, join_lines
-from indexer.readers.pdf_lines import Line, paragraphs
+from indexer.readers.pdf.lines import Line, paragraphs
 
 ADVICE = "install Tesseract (Debian: tesseract-ocr, tesseract-ocr-jpn, tesseract-ocr-jpn-vert) and index again"
 VERTICAL_ADVICE = "if it is Japanese from top to bottom, install tesseract-ocr-jpn-vert and index again"

@@ -15,7 +15,7 @@ from indexer.readers.html import read_html
 from indexer.readers.json import read_json, read_jsonl
 from indexer.readers.markdown import read_markdown
 from indexer.readers.odt import read_odt
-from indexer.readers.pdf import read_pdf
+from indexer.readers.pdf.reader import read_pdf
 from indexer.readers.plain import read_plain
 from indexer.readers.pptx import read_pptx
 from indexer.readers.rst import read_rst

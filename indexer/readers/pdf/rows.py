@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from indexer.readers.grid import is_number, looks_like_header
-from indexer.readers.pdf_lines import Line
-from indexer.readers.pdf_tables import Cell, Row, Table
+from indexer.readers.pdf.lines import Line
+from indexer.readers.pdf.tables import Cell, Row, Table
 
 _MOST_HEADER_ROWS = 3
 _SAME_EDGE = 4.0

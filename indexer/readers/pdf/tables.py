@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from indexer.readers.pdf_grid import Grid, GridCell
-from indexer.readers.pdf_lines import Line, PageText, join_paragraph
-from indexer.readers.pdf_rules import Box, Fill, Rules
+from indexer.readers.pdf.grid import Grid, GridCell
+from indexer.readers.pdf.lines import Line, PageText, join_paragraph
+from indexer.readers.pdf.rules import Box, Fill, Rules
 
 # Cells of running text are columns of a page, not of a table.
 _LONGEST_CELL = 1500

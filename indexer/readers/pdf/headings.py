@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import groupby
 
-from indexer.readers.pdf_lines import Line
+from indexer.readers.pdf.lines import Line
 
 _Style = tuple[float, bool]  # size, bold
 

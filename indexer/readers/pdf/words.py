@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from indexer.readers.pdf_rules import Box
-from indexer.readers.pdf_tables import PageCharacters
+from indexer.readers.pdf.rules import Box
+from indexer.readers.pdf.tables import PageCharacters
 
 # Of the height of words: wider than a space between them. On few lines, spaces may lie below each other by chance.
 _RIVER = 0.6

@@ -13,7 +13,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_raw
 
 from indexer.readers.builder import clean_text, join_lines
-from indexer.readers.pdf_rules import Box, Place
+from indexer.readers.pdf.rules import Box, Place
 
 _BULLET = re.compile(r"^\s*(?:[-*•‣◦・●○■□▪–—]|\(?\d{1,3}[.)．）]|[①-⑳]|第\d+[条章節])\s*")
 SENTENCE_END = tuple(".!?。！？…:：」』")

@@ -8,10 +8,10 @@ import pytest
 
 from indexer.document import ExtractedDocument
 from indexer.readers import read_document
-from indexer.readers.pdf_rules import Rule, _joined
+from indexer.readers.pdf.rules import Rule, _joined
 from tests.conftest import EXAMPLES
 from tests.indexer.readers.handmade_pdf import make_pdf, text_at
-from tests.indexer.readers.test_pdf import check_layout
+from tests.indexer.readers.pdf.test_reader import check_layout
 
 HEADER = ("Zone", "Days", "Fee")
 FEES = (("Inner city", "1", "4.50"), ("Highlands", "3", "9.20"), ("Islands", "5", "17.00"))

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import pypdfium2 as pdfium
 
-from indexer.readers.pdf_columns import open_tables, same_width
-from indexer.readers.pdf_grid import ruled_grids
-from indexer.readers.pdf_lines import Line, PageText
-from indexer.readers.pdf_rules import page_rules
-from indexer.readers.pdf_tables import PageCharacters, Table, ruled_tables
+from indexer.readers.pdf.columns import open_tables, same_width
+from indexer.readers.pdf.grid import ruled_grids
+from indexer.readers.pdf.lines import Line, PageText
+from indexer.readers.pdf.rules import page_rules
+from indexer.readers.pdf.tables import PageCharacters, Table, ruled_tables
 
 # Where rules part the rows alone, the first row may stand above all of them, and the last below.
 _OUTSIDE = 50.0

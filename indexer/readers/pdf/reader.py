@@ -14,11 +14,11 @@ from indexer.document import ExtractedDocument, Heading, Layout, LineBox, Page, 
 from indexer.errors import UnreadableDocument
 from indexer.readers import ocr
 from indexer.readers.builder import clean_text, join_lines
-from indexer.readers.pdf_headings import body_size, heading_levels
-from indexer.readers.pdf_lines import Line, join_paragraph, paragraphs
-from indexer.readers.pdf_page import Part, page_parts
-from indexer.readers.pdf_rows import Names, table_rows
-from indexer.readers.pdf_tables import Table
+from indexer.readers.pdf.headings import body_size, heading_levels
+from indexer.readers.pdf.lines import Line, join_paragraph, paragraphs
+from indexer.readers.pdf.page import Part, page_parts
+from indexer.readers.pdf.rows import Names, table_rows
+from indexer.readers.pdf.tables import Table
 
 _REASONS = {
     pdfium_raw.FPDF_ERR_PASSWORD: "encrypted: it needs a password",

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from indexer.readers.pdf_rules import SNAP, Rule, Rules
+from indexer.readers.pdf.rules import SNAP, Rule, Rules
 
 # A table without lines at its sides, top or bottom is as wide and as high as its inner lines reach.
 _OPEN_SIDE = 8.0

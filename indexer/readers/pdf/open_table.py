@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from indexer.readers.pdf_lines import Line
-from indexer.readers.pdf_rules import SNAP, Rule, Rules
-from indexer.readers.pdf_tables import Cell, PageCharacters, Row, Table, ground, is_table, make_cell
-from indexer.readers.pdf_words import RIVER_OF_FEW, Interval, TextLine, Word, word_groups
+from indexer.readers.pdf.lines import Line
+from indexer.readers.pdf.rules import SNAP, Rule, Rules
+from indexer.readers.pdf.tables import Cell, PageCharacters, Row, Table, ground, is_table, make_cell
+from indexer.readers.pdf.words import RIVER_OF_FEW, Interval, TextLine, Word, word_groups
 
 _FEW = 4
 _INSIDE = 8.0

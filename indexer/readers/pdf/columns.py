@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
-from indexer.readers.pdf_open_table import OpenTable
-from indexer.readers.pdf_rules import SNAP, Rule, Rules
-from indexer.readers.pdf_tables import PageCharacters, Table
-from indexer.readers.pdf_words import Interval, TextLine, Word, find_columns, find_words, river_width
+from indexer.readers.pdf.open_table import OpenTable
+from indexer.readers.pdf.rules import SNAP, Rule, Rules
+from indexer.readers.pdf.tables import PageCharacters, Table
+from indexer.readers.pdf.words import Interval, TextLine, Word, find_columns, find_words, river_width
 
 _SAME_END = 4.0
 _NARROWEST = 60.0

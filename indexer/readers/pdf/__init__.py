@@ -1,0 +1,1 @@
+"""PDF by PDFium: lines, headings, and tables found by their rules."""
