@@ -9,12 +9,9 @@ on train/qa_en.
 """
 
 import argparse
-import gzip
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ import numpy as np
 
 from benchmarks.chunks import chunks_by_file
 from benchmarks.machine import describe_processor
+from benchmarks.retrieval import read_set
 from indexer.batching import batches_by_length
 from indexer.calibration import calibration_texts
 from indexer.cpu_engine import _BATCH_TOKENS, Vectors, _compile, _inputs, _unit, variants
@@ -29,13 +27,6 @@ from indexer.embedder import EMBEDDED_DEFAULT, _locate
 
 Embed = Callable[[Sequence[str]], Vectors]
 Tokenize = Callable[[Sequence[str]], list[list[int]]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Questions:
-    passages: list[str]
-    questions: list[str]
-    answered_by: list[int]
 
 
 def main() -> None:
@@ -62,13 +53,14 @@ def main() -> None:
             started = time.process_time()
             embed(chunks)
             seconds[name] = min(seconds[name], time.process_time() - started)
-    asked = _load(options.data / "dev" / "qa_en.jsonl.gz")
-    exact = engines["torch fp32"](asked.passages)
+    texts, asked = read_set(options.data / "dev" / "qa_en.jsonl.gz")
+    questions, answered_by = [question for question, _ in asked], np.array([number for _, number in asked])
+    exact = engines["torch fp32"](texts)
     print("| engine | tokens/s | least, mean cosine | recall@1 | @5 | @10 |\n|---|---|---|---|---|---|")
     for name, embed in engines.items():
-        passages = embed(asked.passages)
+        passages = embed(texts)
         cosines = (passages * exact).sum(axis=1)
-        recall = _recall(passages, embed(asked.questions), np.array(asked.answered_by))
+        recall = _recall(passages, embed(questions), answered_by)
         shown = " | ".join(f"{value:.4f}" for value in recall)
         print(
             f"| {name} | {tokens / seconds[name]:.0f} | {cosines.min():.4f}, {cosines.mean():.4f} | {shown} |",
@@ -131,17 +123,6 @@ def _by_openvino(graph: object, name: str, ids: Tokenize) -> Embed:
         return np.stack([out[i] for i in range(len(rows))])
 
     return embed
-
-
-def _load(file: Path) -> _Questions:
-    passages: dict[str, int] = {}
-    asked: list[tuple[str, int]] = []
-    with gzip.open(file, "rt", encoding="utf-8") as lines:
-        for record in map(json.loads, lines):
-            number = passages.setdefault(record["passage"], len(passages))
-            if record["answerable"]:
-                asked.append((record["question"], number))
-    return _Questions(list(passages), [question for question, _ in asked], [number for _, number in asked])
 
 
 def _recall(

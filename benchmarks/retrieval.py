@@ -36,8 +36,8 @@ ENGINES = ("product", "torch")
 _COLLECTION = "passages"
 _DEPTH = 50
 
-Questions = list[tuple[str, str]]
-"""Each question and the path of the document that answers it."""
+Questions = list[tuple[str, int]]
+"""Each question and the number of the passage that answers it."""
 Method = Callable[[str], Sequence[int]]
 """A question in, ids of chunks out, best first."""
 
@@ -100,7 +100,7 @@ def read_set(file: Path, limit: int | None = None) -> tuple[list[str], Questions
     for record in records:
         number = numbers.setdefault(record["passage"], len(numbers))
         if record["answerable"]:
-            questions.append((record["question"], _path(number)))
+            questions.append((record["question"], number))
     return list(numbers), questions
 
 
@@ -141,13 +141,14 @@ def _methods(indexed: Indexed) -> dict[str, Method]:
     }
 
 
-def rank(indexed: Indexed, chunk_ids: Sequence[int], wanted: str) -> int:
-    """Position of the wanted document among the distinct ones found, from 0; a large number if it is not there.
+def rank(indexed: Indexed, chunk_ids: Sequence[int], wanted: int) -> int:
+    """Position of the wanted passage among the distinct documents found, from 0; a large number if it is not there.
 
     A chunk that belongs to no document counts as one of its own.
     """
     distinct = list(dict.fromkeys(indexed.path_of.get(i, str(i)) for i in chunk_ids))
-    return distinct.index(wanted) if wanted in distinct else 10**9
+    document = _path(wanted)
+    return distinct.index(document) if document in distinct else 10**9
 
 
 if __name__ == "__main__":

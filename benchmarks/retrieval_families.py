@@ -35,7 +35,7 @@ _SEED = 3  # other benchmarks have others
 class Asked:
     """A question, ready to be looked up: its vector, what its words find, and the weight of the former."""
 
-    wanted: str
+    wanted: int
     vector: Vectors
     lexical: list[Hit]
     weight: float
